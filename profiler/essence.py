@@ -66,20 +66,9 @@ _STOP = re.compile(
 )
 # One of these stands in every end that _STOP finds, in lower case: most texts have none, and need not be searched.
 _STOP_CUES = (
-    *("thank", "thx", "tysm", "ty", "cheers", "appreciat", "please", "regards", ":"),
-    *(
-        "dank",
-        "merci",
-        "gracias",
-        "grazie",
-        "obrigad",
-        "спасибо",
-        "teşekkürler",
-        "谢谢",
-        "多谢",
-        "ありがとう",
-        "감사합니다",
-    ),
+    *("thank", "thx", "ty", "cheers", "appreciat", "please", "regards", ":"),
+    *("dank", "merci", "gracias", "grazie", "obrigad", "спасибо", "teşekkürler"),
+    *("谢谢", "多谢", "ありがとう", "감사합니다"),
 )
 _LONGEST = 200  # characters from either end in which a frame is looked for
 

@@ -128,13 +128,11 @@ class Belief:
         While a slot is free, by news of this moment that count all jobs of ours, what answers have taught waits until
         FRESH_S has passed: only the jobs are counted anew. What lets us down counts at once.
         """
-        known, jobs = self._expected, float(max(self.jobs, len(self.reservations)))
-        if not self.has_news:
-            return self.expected(now)
+        known = self._expected
         is_counted = self.last_arrival <= self.birth and now - self.birth < FRESH_S and not (self.late or self.failures)
-        if known is None or not is_counted or not 0.0 <= now - self._expected_at < FRESH_S:
+        if known is None or not (self.has_news and is_counted and 0.0 <= now - self._expected_at < FRESH_S):
             return self.expected(now)
-        free_from = self.slots - 1.0
+        jobs, free_from = float(max(self.jobs, len(self.reservations))), self.slots - 1.0
         is_free = known.slots == self.slots and jobs <= free_from and known.backlog <= free_from
         return beside(known, jobs) if is_free else self.expected(now)
 

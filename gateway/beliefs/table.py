@@ -79,9 +79,8 @@ class Beliefs:
     def add(self, peer_id: PeerId, slots: int, rtt_s: float | None = None) -> int:
         """Start at the prior, unless we know the peer; its row. Ourselves have an RTT of 0."""
         if peer_id not in self._beliefs:
-            rtt_s = self.config.prior_rtt_s if rtt_s is None else rtt_s
-            ways = self._beliefs[peer_of(peer_id)].ways if peer_of(peer_id) in self._beliefs else None
-            ways = ways or Ways(rtt_s, self.config.prior_bandwidth_bytes_per_s)
+            rtt_s, whole = self.config.prior_rtt_s if rtt_s is None else rtt_s, self._beliefs.get(peer_of(peer_id))
+            ways = whole.ways if whole else Ways(rtt_s, self.config.prior_bandwidth_bytes_per_s)
             belief = Belief(self.config, max(1, slots), ways, speed=Speed(self.config.speed))
             self._beliefs[peer_id], self._row_of[peer_id] = belief, self._place(belief)
             self._stale.add(peer_id)

@@ -43,8 +43,10 @@ class Ways:
     @property
     def byte_s(self) -> float:
         """Seconds that each byte of a body takes: the mean of what was assumed and what was seen, by bytes."""
-        assumed_s, seen = PRIOR_BYTES / self.prior_bandwidth_bytes_per_s, self._seen.get(self._last)
-        return (assumed_s + seen.sent_s) / (PRIOR_BYTES + seen.sent_bytes) if seen else assumed_s / PRIOR_BYTES
+        seen = self._seen.get(self._last)
+        if seen is None:
+            return 1 / self.prior_bandwidth_bytes_per_s
+        return (PRIOR_BYTES / self.prior_bandwidth_bytes_per_s + seen.sent_s) / (PRIOR_BYTES + seen.sent_bytes)
 
     def observe_rtt(self, rtt_s: float, way: Way) -> None:
         """One round trip; smoothed as TCP does (RFC 6298, gain 1/8)."""

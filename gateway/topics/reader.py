@@ -93,7 +93,6 @@ class RelevanceReader:
         self.problem: str | None = None
         self._load, self._worker, self._remembered = load, worker, remembered
         self._ladder: Ladder | None = None
-        self._has_judged = False  # a text, in the worker: patterns are made then, and what was mapped is read
         self._drawing = drawing or Drawing()
         self._known: OrderedDict[bytes, Judged] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Future[Judged | None]] = {}
@@ -238,10 +237,11 @@ class RelevanceReader:
     def _begun(self, text: str) -> Judged | Begun | None:
         """What the fast encoder says of a text, read here and now; Begun where the worker is to read on.
 
-        None where it is to read all of it: topics are compared there, since of many agents that takes long.
+        None where it is to read all of it: the first text, for which patterns are made and what was mapped is read; and
+        every text where topics are compared with it, since of many agents that takes long.
         """
         ladder = self._ladder
-        if ladder is None or not self._has_judged or self._drawing.topics:
+        if ladder is None or not self._known or self._drawing.topics:
             return None
         try:
             begun = ladder.begin(text)
@@ -270,7 +270,6 @@ class RelevanceReader:
             reading = ladder.read(text) if begun is None else ladder.finish(begun)
             judged = judged_of(self.gate, reading)
             drawn = self._drawing.drawn(ladder, reading)
-            self._has_judged = True
             return replace(judged, drawn=drawn) if drawn else judged
         except Exception:  # a tokenizer or runtime may fail at this text; the next one may work
             log.exception("text_not_judged characters=%d", len(text))

@@ -115,11 +115,10 @@ class Tabs:
         return account.signed
 
     def _tab(self, peer: PeerId, now: float) -> Tab:
-        if peer not in self._tabs and len(self._tabs) >= PEERS_LIMIT:
-            least = min(self._tabs, key=lambda other: self._worth_keeping(self._tabs[other], now))
-            del self._tabs[least]
         tab = self._tabs.get(peer)
         if tab is None:
+            if len(self._tabs) >= PEERS_LIMIT:
+                del self._tabs[min(self._tabs, key=lambda other: self._worth_keeping(self._tabs[other], now))]
             tab = self._tabs[peer] = Tab()
         return tab
 
