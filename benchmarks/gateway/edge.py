@@ -57,11 +57,8 @@ def main(port: int) -> None:
     ):
         keys = ApiKeys(Path(home) / "keys")
         app = ClientApp(dispatcher, a_page, ClientConfig(), keys, "".__eq__)
-        runner.run(
-            server(app, places_for_programs(4096), Bounds(head_bytes=64 << 10, first_head_s=75.0)).serve(
-                sockets=[listener]
-            )
-        )
+        bounds = Bounds(head_bytes=64 << 10, first_head_s=75.0)  # a peer's own lie elsewhere in other checkouts
+        runner.run(server(app, places_for_programs(4096), bounds).serve(sockets=[listener]))
 
 
 if __name__ == "__main__":

@@ -48,16 +48,24 @@ def workers(peer: PeerProcess) -> list[psutil.Process]:
     return [one for one in psutil.Process(peer.pid).children() if "gateway.workers.process" in one.cmdline()]
 
 
-async def stream(http: aiohttp.ClientSession) -> str:
-    """What a stream says, and `broken` behind it where its connection breaks."""
-    said = ""
+async def stream(http: aiohttp.ClientSession, lines: list[str] | None = None) -> str:
+    """What a stream says, and `broken` behind it where its connection breaks; its lines are added as they come."""
+    lines = [] if lines is None else lines
     try:
         async with http.post(CHAT, json=LONG) as answer:
             async for line in answer.content:
-                said += line.decode()
+                lines.append(line.decode())
     except aiohttp.ClientError:
-        said += "broken"
-    return said
+        lines.append("broken")
+    return "".join(lines)
+
+
+async def speaking(http: aiohttp.ClientSession, count: int) -> list[asyncio.Task[str]]:
+    """So many streams, of each of which a word has come."""
+    heard = [list[str]() for _ in range(count)]
+    streams = [asyncio.create_task(stream(http, lines)) for lines in heard]
+    await until(lambda: all(any("word" in line for line in lines) for lines in heard), 20)
+    return streams
 
 
 async def test_the_owner_counts_what_workers_pass_on(http: aiohttp.ClientSession, peer: PeerProcess) -> None:
@@ -74,12 +82,8 @@ async def test_the_owner_counts_what_workers_pass_on(http: aiohttp.ClientSession
     assert {"wanted": 2, "running": 2, "ended": 0} == status["workers"]
 
 
-async def test_with_a_worker_its_streams_are_lost_and_no_other(
-    http: aiohttp.ClientSession, peer: PeerProcess, engine: ScriptedEngine
-) -> None:
-    streams = [asyncio.create_task(stream(http)) for _ in range(12)]
-    await engine.until(lambda engine: engine.active == 12)
-    await asyncio.sleep(0.5)
+async def test_with_a_worker_its_streams_are_lost_and_no_other(http: aiohttp.ClientSession, peer: PeerProcess) -> None:
+    streams = await speaking(http, 12)
     first, second = workers(peer)
     first.send_signal(signal.SIGKILL)
     said = await asyncio.gather(*streams)
@@ -93,12 +97,8 @@ async def test_with_a_worker_its_streams_are_lost_and_no_other(
     assert 200 == (await stream(http)).count("word")
 
 
-async def test_with_the_owner_all_end_and_streams_say_so(
-    http: aiohttp.ClientSession, peer: PeerProcess, engine: ScriptedEngine
-) -> None:
-    streams = [asyncio.create_task(stream(http)) for _ in range(8)]
-    await engine.until(lambda engine: engine.active == 8)
-    await asyncio.sleep(0.5)
+async def test_with_the_owner_all_end_and_streams_say_so(http: aiohttp.ClientSession, peer: PeerProcess) -> None:
+    streams = await speaking(http, 8)
     there = workers(peer)
     os.kill(peer.pid, signal.SIGKILL)
     said = await asyncio.gather(*streams)
@@ -125,11 +125,8 @@ async def test_a_key_that_is_revoked_is_refused_by_all(http: aiohttp.ClientSessi
     assert {401} == await statuses(given)
 
 
-async def test_a_peer_that_stops_lets_streams_end(
-    http: aiohttp.ClientSession, peer: PeerProcess, engine: ScriptedEngine
-) -> None:
-    streams = [asyncio.create_task(stream(http)) for _ in range(4)]
-    await engine.until(lambda engine: engine.active == 4)
+async def test_a_peer_that_stops_lets_streams_end(http: aiohttp.ClientSession, peer: PeerProcess) -> None:
+    streams = await speaking(http, 4)
     stopping = asyncio.create_task(asyncio.to_thread(peer.stop))
 
     assert [200] * 4 == [said.count("word") for said in await asyncio.gather(*streams)]

@@ -21,8 +21,8 @@ TOOL: Any = {
         "required": ["city"],
     },
 }
-# This very tool, so that a small model's answer is a call of the right form whatever it would have said.
 WORDS: Any = {"max_tokens": 8, "extra_body": {"ignore_eos": True}}  # so many, whatever the model would have said
+# This very tool, so that a small model's answer is a call of the right form whatever it would have said.
 CHOICE: Any = {"type": "function", "function": {"name": "weather"}}
 CALLING: Any = {"tools": [{"type": "function", "function": TOOL}], "tool_choice": CHOICE, "max_tokens": 100}
 
