@@ -160,7 +160,8 @@ class _Connected:
         given = msgspec.json.decode(await self._transport.client.post(relay.peer, REACH_PATH, asked), type=TunnelKey)
         relay.rtt_s = loop.time() - began
         contact = self._transport.client.contacts[relay.peer]
-        assert contact.good is not None, "it has just answered there"
+        if contact.good is None:
+            raise PeerUnreachable(relay.peer, "it answered, and another request to it failed meanwhile")
         key, used = bytes.fromhex(given.key), Address(contact.good.ip, given.port)
         try:
             check_address(used)

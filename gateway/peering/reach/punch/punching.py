@@ -222,7 +222,11 @@ class Punching:
             return
         try:
             if self._client.is_relayed(peer) and peer not in self._links and len(self._links) < LINKS:
-                await self._use(peer, link)
+                self._links[peer] = link
+                try:
+                    await self._use(peer, link)
+                finally:
+                    del self._links[peer]
         except _FAILURES as error:
             log.info("punch_ended peer=%s reason=%r", peer[:10], str(error) or "nothing more was heard")
         finally:
@@ -230,7 +234,6 @@ class Punching:
 
     async def _use(self, peer: PeerId, link: Link) -> None:
         """Let our clients reach the peer through this link while it is alive. Raises OSError, TimeoutError."""
-        self._links[peer] = link
         server = await asyncio.start_server(partial(self._through, link), "127.0.0.1", 0)
         place = Address("127.0.0.1", server.sockets[0].getsockname()[1])
         try:
@@ -241,7 +244,6 @@ class Punching:
         finally:
             contact = self._client.contacts[peer]
             contact.way = None if contact.way == place else contact.way
-            del self._links[peer]
             server.close()
 
     async def _through(self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -16,7 +16,7 @@ from discovery.exchanges import PeerUnreachable
 from discovery.records import Address, Card, PeerId
 from gateway.peering.reach import tunnels as module
 from gateway.peering.reach.looks import LOOK_PATH
-from gateway.peering.reach.relay import PING, Relay, RelayConfig
+from gateway.peering.reach.relay import PING, REACH_PATH, Relay, RelayConfig
 from gateway.peering.reach.tunnels import SPARES, Tunnels
 from gateway.peering.remote import PeerUpstream
 from tests.fakes import ScriptedEngine
@@ -272,6 +272,31 @@ async def test_a_relay_that_ends_is_met_again(scene: Scene, monkeypatch: pytest.
 
     await scene.up()
     assert 3 <= len(scene.told)
+
+
+async def test_a_relay_at_which_another_request_fails_meanwhile_is_met_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers one request, and lets another of the same moment fail."""
+    monkeypatch.setattr(module, "PAUSE_S", 0.05)
+    client, failed = scene.tunnels._transport.client, asyncio.Event()
+    post = client.post
+
+    async def unlucky(peer: PeerId, path: str, body: bytes) -> bytes:
+        answer = await post(peer, path, body)
+        if path == REACH_PATH and not failed.is_set():
+            failed.set()
+            contact = client.contacts[peer]
+            contact.note_failure(contact.good, client.addresses(peer), 0.0)
+        return answer
+
+    client.post = unlucky  # type: ignore[method-assign, assignment]
+    for writer in tuple(scene.relay._open.values()):
+        writer.transport.abort()
+    await until(failed.is_set)
+    await until(lambda: "meanwhile" in scene.state.problem)
+
+    await scene.up()
 
 
 async def test_the_nearest_relay_is_told_first(scene: Scene) -> None:

@@ -128,6 +128,25 @@ async def test_a_request_that_fails_there_closes_the_way_before_it_is_silent(
     assert both.way is None
 
 
+async def test_a_link_for_which_there_is_no_port_leaves_its_place_to_the_next(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+
+    async def full(*_: object) -> None:
+        failed.set()
+        raise OSError("too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "start_server", full)
+        await both.scene.ask()
+        await until(failed.is_set)
+    await until(lambda: both.ada.state()["to"] == 0)
+    both.ada._asked.clear()
+
+    await until(lambda: both.way is not None)
+
+
 async def test_who_names_another_address_or_none_is_refused_and_nobody_is_dialled(both: Both) -> None:
     await until(lambda: both.ben.outer is not None)
     end = {"endpoint": "ab" * 32, "ip": HERE, "port": 9000}
