@@ -26,7 +26,10 @@ RELAYS = "relays"  # the feature of a peer that puts others through
 
 
 class DialledLately(PeerUnreachable):
-    """It was not dialled: strangers name its address, and it was dialled for strangers a moment ago."""
+    """It was not dialled: strangers name its address, and it was dialled for strangers a moment ago.
+
+    That says nothing of it: nobody is suspected for it.
+    """
 
     def __init__(self, peer: str) -> None:
         super().__init__(peer, "dialled for strangers a moment ago")
@@ -52,10 +55,9 @@ class PeerClient:
         on_loopback: bool,
         config: ClientConfig,
     ) -> None:
-        """`net`: the network's name. `on_refusal(peer, why)` is called when a peer begins to refuse our requests.
+        """`net`: the network's name. `on_loopback`: our own listener is there, so that we may dial other peers there.
 
-        Or when it does so for another reason. `on_loopback`: our own listener is bound to loopback, so that we may
-        dial loopback addresses of other peers.
+        `on_refusal(peer, why)` is called when a peer begins to refuse our requests, or does so for another reason.
         """
         self.config = config
         self._gossip, self._clocks, self.on_loopback = gossip, clocks, on_loopback

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from discovery.client import NoWholeAnswer
+from discovery.client import DialledLately, NoWholeAnswer
 from discovery.details import DETAILS_LIMIT_BYTES, decode_details
 from discovery.envelopes import MalformedMessage
 from discovery.exchanges import PeerUnreachable
@@ -94,7 +94,7 @@ class Enquiries:
             agents = decode_details(answer)
             if sum(other.size for other in self._asked.values()) - asked.size + len(answer) > KEPT_BYTES:
                 raise MalformedMessage("no room for more details")
-        except (Refused, MalformedMessage, NoWholeAnswer) as error:
+        except (Refused, MalformedMessage, NoWholeAnswer, DialledLately) as error:
             self._failed(peer, asked, str(error))
         except PeerUnreachable as error:
             self._transport.suspect(peer, error.reason)

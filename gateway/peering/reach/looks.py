@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from discovery.client import NoWholeAnswer
+from discovery.client import DialledLately, NoWholeAnswer
 from discovery.ear import Ear
 from discovery.envelopes import UNREADABLE
 from discovery.exchanges import PeerUnreachable
@@ -45,7 +45,7 @@ FIRST_S = 6.0  # from our start, when the ear for mDNS has settled
 TICK_S = 1.0
 
 
-_FAILURES = (Refused, NoWholeAnswer, ValueError, *UNREADABLE)
+_FAILURES = (Refused, NoWholeAnswer, DialledLately, ValueError, *UNREADABLE)
 
 
 class _Asked(msgspec.Struct):
@@ -221,10 +221,10 @@ class Looks:
         return [self._row(peer, self.evidence.look_of(peer), ours) for peer in peers]
 
     def _row(self, peer: PeerId, look: Look | None, ours: set[str]) -> dict[str, Any]:
-        member = self._gossip.member(peer)
-        row: dict[str, Any] = {"peer": peer, "name": member.card.name if member else ""}
+        card = self._gossip.card(peer)
+        row: dict[str, Any] = {"peer": peer, "name": card.name if card else ""}
         if look is None:
-            can = member is not None and FEATURE in member.card.features
+            can = card is not None and FEATURE in card.features
             why = "it gave no answer that we can use" if can else "its version of PPAI does not look"
             if not self._transport.client.is_direct(peer):
                 why = "a relay, or a hole in its NAT, is between"

@@ -122,6 +122,22 @@ async def test_a_peer_tells_nothing_to_whom_it_does_not_answer(tmp_path: Path) -
     assert 1 == len(ada.heard)
 
 
+async def test_a_stranger_who_is_not_dialled_again_yet_is_not_suspected_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an open network, where many come at once, a dial on the word of strangers may have to wait."""
+    async with asking(tmp_path) as ada:
+        ada.says(b"12345678", FEATURE)
+        with monkeypatch.context() as patch:
+            patch.setattr(ada.pair.ada.gossip, "is_stranger", lambda peer: True)
+            patch.setattr(ada.pair.ada.transport.client, "may_dial", lambda address, peer: False)
+            assert 1 == await ada.once()
+
+        assert ("alive", []) == (ada.pair.ada.gossip.member(ada.pair.ben.id).state, ada.heard)
+        ada.now += INTERVAL_S
+        assert 1 == await ada.once() == len(ada.heard)
+
+
 async def test_all_answers_together_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enquiries, "KEPT_BYTES", 10)
     async with asking(tmp_path) as ada:

@@ -63,6 +63,17 @@ async def test_who_is_asked_dials_back_and_says_so(scene: Scene) -> None:
     assert (True, True, True) == (row["reached"], row["own"], row["keeps_port"])
 
 
+async def test_a_stranger_who_is_not_dialled_again_yet_is_not_suspected_for_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.ada.transport.answered(scene.ben.id)
+    monkeypatch.setattr(scene.ada.gossip, "is_stranger", lambda peer: True)
+    monkeypatch.setattr(scene.ada.transport.client, "may_dial", lambda address, peer: False)
+
+    assert [] == await scene.looks.ask([scene.ben.id])
+    assert "alive" == scene.ada.gossip.member(scene.ben.id).state
+
+
 async def test_a_port_where_we_do_not_listen_is_told_and_then_we_only_ask(scene: Scene) -> None:
     looks = scene.anew(port=scene.ben.address.port)
 
