@@ -145,8 +145,8 @@ class Dialler:
         now = self._clocks.monotonic()
         if now - self._refused_at.get(peer, -math.inf) < self._config.refused_s:
             return False
-        member = self._gossip.member(peer)
-        addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
+        card = self._gossip.card(peer)
+        addresses = dialable(card.addr, on_loopback=self._on_loopback) if card else ()
         limited = self._gossip.is_stranger(peer)
         for address in addresses:
             if limited and not self._client.may_dial(address, peer):

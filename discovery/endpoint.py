@@ -291,8 +291,8 @@ class Endpoint:
         return encode(step.reply, self._net) if step.reply is not None else b""
 
     def _called(self, peer: PeerId) -> str:
-        member = self._gossip.member(peer)
-        return with_id(member.card.name if member else "", peer)
+        card = self._gossip.card(peer)
+        return with_id(card.name if card else "", peer)
 
     def _is_stranger(self, peer: PeerId) -> bool:
         return self._gossip.is_stranger(peer)
@@ -338,7 +338,7 @@ class Endpoint:
 
     def standing(self, peer: PeerId) -> Standing:
         """How this peer stands with us, by its card and its rights."""
-        member = self._gossip.member(peer)
-        if member is None or self._admission.admits(member.card) is not None:
+        card = self._gossip.card(peer)
+        if card is None or self._admission.admits(card) is not None:
             return "unknown"
         return "trusted" if self._admission.rights(peer) else "stranger"

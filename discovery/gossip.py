@@ -59,7 +59,7 @@ class Step:
     reply: Delta | None = None
 
 
-_NOTHING = Step()  # to do
+_NOTHING = Step()  # is to be done
 
 
 class Gossip:
@@ -152,12 +152,12 @@ class Gossip:
         """
         if self._own.identity_in_use:
             self._own.keep(draft)
-            return Step()
+            return _NOTHING
         signed = self._own.publish(draft, now, tells_word=bool(self._table.far().all))
         if isinstance(draft, Pulse):
             # Random, so that peers that started together do not pulse together.
             self._pulse_at = now + self._members.period_s() * (0.9 + 0.2 * self._rng.random())
-            return Step()
+            return _NOTHING
         self._start_rumour(self.id)
         return Step(sends=self._spread(signed, self.config.fanout))
 
@@ -169,7 +169,7 @@ class Gossip:
         """Say goodbye: send our card with the flag `delete` to twice as many as a new one. Publish nothing after it."""
         card = self.own_card()
         if card is None or self._own.identity_in_use:
-            return Step()
+            return _NOTHING
         assert isinstance(card.record, Card)
         self._pulse_at = math.inf
         signed = self._own.publish(replace(card.record, flag="delete"), now)
@@ -201,7 +201,7 @@ class Gossip:
     def receive(self, message: Message, sender: PeerId, now: float) -> Step:
         """Take an authenticated message from `sender`. The step's `reply`, if any, is the answer to send back."""
         if self._own.entry is None:
-            return Step()
+            return _NOTHING
         match message:
             case Digest():
                 return Step(reply=self._rounds.answer(self._own.entry, message, sender))
@@ -248,7 +248,7 @@ class Gossip:
         """Call every `config.rounds.tick_s`: judge silent peers, pass on new cards, send our digest to one peer."""
         own = self._own.entry
         if own is None:
-            return Step()
+            return _NOTHING
         returned = self._publish_again(self._own.resume(self._members.period_s(), now), now)
         events = [*returned.events, *self._members.watch(now)]
         self._asked = {pair: expiry for pair, expiry in self._asked.items() if expiry > now}
@@ -345,13 +345,13 @@ class Gossip:
         Either we lost our state, or another process uses our identity; `OwnRecords.meet` tells which.
         """
         if self._own.entry is None or not self._own.is_ahead(signed.record, signed.envelope.payload):
-            return Step()
+            return _NOTHING
         return self._publish_again(self._own.meet(signed.record, now), now)
 
     def _publish_again(self, event: Event | None, now: float) -> Step:
         """Publish our card anew where the event is that a generation of ours has begun."""
         if event is None:
-            return Step()
+            return _NOTHING
         self._pulse_at = now
         return Step(self.publish(self._own.draft, now).sends, (event,))
 

@@ -220,8 +220,8 @@ class Transport:
             tasks.create_task(self._save_often())
 
     def _refused_by(self, peer: PeerId, why: str) -> None:
-        member = self._gossip.member(peer)
-        reason = f"{with_id(member.card.name if member else '', peer)}: {why}"
+        card = self._gossip.card(peer)
+        reason = f"{with_id(card.name if card else '', peer)}: {why}"
         self.carry_out(Step(events=(Event("refused", peer, reason),)))
 
     # --- the loops ---

@@ -347,8 +347,8 @@ class Network:
 
     def name_of(self, peer: PeerId) -> str | None:
         """What the peer calls itself; None where it was not met yet."""
-        member = self.gossip.member(peer)
-        return member.card.name if member else None
+        card = self.gossip.card(peer)
+        return card.name if card else None
 
     @property
     def vouched(self) -> dict[PeerId, str]:

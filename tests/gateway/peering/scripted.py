@@ -23,20 +23,10 @@ from gateway.upstream import Patience, UpstreamError
 from gateway.wire.events import DONE, Event, encode_event
 
 PATIENCE = Patience(first_event_s=5, idle_s=5, whole_s=5)
-
-
 SILENCE_S = 0.2
-
-
 BODY = b'{"endpoint":"chat/completions","agent":"m","body":{}}'
-
-
 HELLO, WORLD = encode_event(b'{"choices":[1]}'), encode_event(b'{"choices":[2]}')
-
-
 ANSWER = (HELLO, WORLD, DONE)
-
-
 WHOLE = encode_reply(200, b'{"choices":[]}')
 
 

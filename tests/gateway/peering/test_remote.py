@@ -20,11 +20,6 @@ from tests.gateway.peering.scripted import (
 )
 
 
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return Identity.load_or_create(tmp_path_factory.mktemp("peer"))
-
-
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [

@@ -25,12 +25,6 @@ from tests.gateway.peering.scripted import (
     receipt_for,
 )
 
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return Identity.load_or_create(tmp_path_factory.mktemp("peer"))
-
-
 FORGED = {
     "of another request": {"request_sha256": hashed(b"another").sha256},
     "of another answer": {"reply_sha256": hashed(b"another").sha256},

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import weakref
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -28,11 +27,6 @@ from tests.gateway.peering.scripted import (
     error_of,
     receipt_for,
 )
-
-
-@pytest.fixture
-def identity(tmp_path: Path) -> Identity:
-    return Identity.load_or_create(tmp_path)
 
 
 async def test_a_streamed_answer_passes_with_its_receipt(identity: Identity) -> None:
