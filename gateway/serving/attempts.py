@@ -250,10 +250,7 @@ class Attempts:
             turn = self._doors.door_of(candidate.engine).come(
                 self._course.began, may_look=self._course.may_look and self._broken is None
             )
-            if turn.is_inside:
-                self._telemetry.observe_wait(candidate.wait_s, 0.0)
-                return self._inside(turn, candidate, now)
-            choice = await self._wait(turn, candidate, now)
+            choice = None if turn.is_inside else await self._wait(turn, candidate, now)
             if choice is None:
                 self._telemetry.observe_wait(candidate.wait_s, self._clock() - now)
                 return self._inside(turn, candidate, now)

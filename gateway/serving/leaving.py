@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -92,11 +93,9 @@ class Leaving:
 
     async def _asked(self, asked: Asked, *, is_quick: bool = False) -> Verdict:
         try:
-            if is_quick or len(asked.body) <= INLINE_BYTES:
-                try:
+            with suppress(TakesLong):
+                if is_quick or len(asked.body) <= INLINE_BYTES:
                     return self._rules.verdict(asked, INLINE_BYTES)
-                except TakesLong:
-                    pass
             return await asyncio.to_thread(self._rules.verdict, asked)
         except Exception as error:  # a bug: nothing of the request is said, and it stays here
             log.error("privacy_not_judged why=%s", type(error).__name__)
