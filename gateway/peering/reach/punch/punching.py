@@ -152,7 +152,9 @@ class Punching:
             await self._quic.close()
 
     def _own_end(self) -> bytes:
-        assert self.outer is not None, "looked at before"
+        """Raises OSError where it is not known any more."""
+        if self.outer is None:
+            raise OSError("no rendezvous tells us our address")
         return msgspec.json.encode(_End(self.endpoint, self.outer.ip, self.outer.port))
 
     # --- our address ---

@@ -147,6 +147,14 @@ async def test_a_link_for_which_there_is_no_port_leaves_its_place_to_the_next(
     await until(lambda: both.way is not None)
 
 
+async def test_who_lost_its_outer_address_before_its_turn_asks_nobody(both: Both) -> None:
+    both.ada.outer = None
+
+    await both.ada._ask(both.scene.ben.id)
+
+    assert both.way is None and not both.ben._expected
+
+
 async def test_who_names_another_address_or_none_is_refused_and_nobody_is_dialled(both: Both) -> None:
     await until(lambda: both.ben.outer is not None)
     end = {"endpoint": "ab" * 32, "ip": HERE, "port": 9000}
