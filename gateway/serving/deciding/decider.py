@@ -10,16 +10,15 @@ from msgspec import Struct, structs
 
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig
-from gateway.models.same import model_key
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel
 from gateway.privacy.rules import ANYWHERE, UNASKED, Rules, Verdict
-from gateway.routing.candidates import Excluded
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.node import Node
 from gateway.routing.query import Query
 from gateway.serving import refusals
 from gateway.serving.continuing.said import Said
+from gateway.serving.deciding import going_on
 from gateway.serving.deciding.queries import Queries
 from gateway.serving.headers import Wishes, read_headers
 from gateway.serving.leaving import Came, Leaving
@@ -31,7 +30,6 @@ from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import Request
 
 QUICK_CHAT_BYTES = 1 << 16  # of a chat that goes nowhere else: a millisecond or two, whatever it holds
-_PASSING = {code.word for code in (Excluded.CLOSED, Excluded.SUSPECT, Excluded.SILENT)}  # why somebody cannot for now
 
 
 class Routed(Struct, frozen=True):
@@ -117,24 +115,16 @@ class Decider:
         return choice
 
     async def decide_to_go_on(self, routed: Routed, came: Came, said: Said, by: Candidate) -> Routed | None:
-        """Who may go on with an answer that broke off: agents with the same model, or one that the client named."""
+        """Who may go on with an answer that broke off, and what they are asked; None: nobody."""
         if routed.query.reach == "this machine" and not self._node.roster.is_all_here:  # others joined in mid-stream
             try:
                 routed = await self._asked_now(routed, came)
             except InvalidRequest:  # they cannot take it
                 return None
         rest = said.rest()
-        key, named = model_key(by.model), routed.query.chain or (routed.query.models,)
-        same = frozenset(model for model in self._node.roster.models if model_key(model) == key)
-        query = structs.replace(
-            routed.query, models=same.union(*(names or () for names in named)), chain=(),
-            prompt_tokens=rest.prompt_tokens, max_tokens=rest.max_tokens,
-            goes_on=rest.endpoint if rest.continues else None,
-        )  # fmt: skip
+        query = going_on.query_of(rest, routed.query, by, self._node.roster.models)
         choice = await self.choose(query)
-        names = query.models or frozenset()
-        may_come = (each for each in choice.rest if each.excluded in _PASSING and {each.model, each.agent} & names)
-        if not choice.order and all(each.peer_id == by.peer_id for each in may_come):
+        if going_on.is_hopeless(choice, query, by):
             return None
         return structs.replace(routed, request=rest, travel=self.queries.travel(rest), query=query, choice=choice)
 
