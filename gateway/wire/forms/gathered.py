@@ -77,7 +77,7 @@ class _Choice:
         self._finish: Any = None
         self._texts = _Texts()  # `text` of completions
         self._message: _Texts | None = None
-        self._calls: list[tuple[_Texts, _Texts]] = []  # of each call its own fields, and those of its function
+        self._calls: dict[int, tuple[_Texts, _Texts]] = {}  # of each call its own fields, and those of its function
         self._logprobs: dict[str, list[Any]] = {}
 
     def add(self, piece: dict[str, Any]) -> None:
@@ -89,16 +89,16 @@ class _Choice:
             self._message.add({key: value for key, value in delta.items() if key != "tool_calls"})
             for call in _objects(delta.get("tool_calls")):
                 self._add_call(call)
-        for key, said in (piece.get("logprobs") or {}).items():
-            self._logprobs.setdefault(key, []).extend(said if isinstance(said, list) else ())
+        for logprobs in _objects([piece.get("logprobs")]):
+            for key, said in logprobs.items():
+                self._logprobs.setdefault(key, []).extend(said if isinstance(said, list) else ())
 
     def _add_call(self, piece: dict[str, Any]) -> None:
         """A piece of the call at its place; an engine that tells none begins a new call with each id."""
-        place = _place(piece, len(self._calls) - (not piece.get("id")))
-        while len(self._calls) <= place < CALLS_LIMIT:
-            self._calls.append((_Texts({"id": "", "type": "function"}), _Texts({"name": "", "arguments": ""})))
-        if 0 <= place < len(self._calls):
-            call, function = self._calls[place]
+        place = _place(piece, max(self._calls, default=-1) + bool(piece.get("id")))
+        if place in self._calls or len(self._calls) < CALLS_LIMIT:
+            fields = _Texts({"id": "", "type": "function"}), _Texts({"name": "", "arguments": ""})
+            call, function = self._calls.setdefault(place, fields)
             call.add({key: value for key, value in piece.items() if key not in ("index", "function")})
             for said in _objects([piece.get("function")]):
                 function.add(said)
@@ -108,7 +108,8 @@ class _Choice:
         if self._message is not None:
             choice["message"] = self._message.whole()
             if self._calls:
-                calls = [{**call.whole(), "function": function.whole()} for call, function in self._calls]
+                said = (self._calls[place] for place in sorted(self._calls))
+                calls = [{**call.whole(), "function": function.whole()} for call, function in said]
                 choice["message"]["tool_calls"] = calls
         return {**choice, "finish_reason": self._finish, **({"logprobs": self._logprobs} if self._logprobs else {})}
 

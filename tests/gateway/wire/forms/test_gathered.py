@@ -82,10 +82,18 @@ def test_a_stream_that_tells_nothing_is_no_answer() -> None:
 
 def test_what_a_stream_can_make_us_keep_is_bounded() -> None:
     """Places are numbers from outside."""
-    calls = [{"index": place, "function": {"arguments": "a"}} for place in (10**9, -1, 2)]
-    chunks = [{"choices": [{"index": index, "delta": {"content": "a"}}]} for index in range(2 * CHOICES_LIMIT)]
+    calls = [{"index": place, "function": {"arguments": "a"}} for place in (10**9, -1, CALLS_LIMIT - 1)]
+    chunks = [{"choices": [{"index": index, "delta": {"tool_calls": calls}}]} for index in range(2 * CHOICES_LIMIT)]
+    many = [{"index": place, "id": "a"} for place in range(2 * CALLS_LIMIT)]
 
-    said = whole_of({"choices": [{"delta": {"tool_calls": calls}}]}, *chunks)
+    said = whole_of({"choices": [{"delta": {"tool_calls": many}}]}, *chunks)
 
-    assert 3 == len(said["choices"][0]["message"]["tool_calls"]) < CALLS_LIMIT
     assert CHOICES_LIMIT == len(said["choices"])
+    assert [CALLS_LIMIT, 2, 2] == [len(choice["message"]["tool_calls"]) for choice in said["choices"][:3]]
+
+
+@pytest.mark.parametrize("odd", [[1], "no", 1, {"content": 1}])
+def test_fields_of_another_kind_are_none(odd: Any) -> None:
+    said = whole_of({"choices": [{"delta": {"content": "a", "tool_calls": odd}, "logprobs": odd}]})
+
+    assert "a" == said["choices"][0]["message"]["content"]
