@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +17,11 @@ from gateway.workers.answering import Answering
 from gateway.workers.far import FarExchange
 from gateway.workers.frames import Stop
 
+AUTO_CORES, AUTO_WORKERS = 8, 4  # from so many cores on `auto` means so many workers
 AGAIN_S, AGAIN_LIMIT_S = 0.1, 10.0  # s until one that ended is replaced; twice as long each time, until one lives
 LIVES_S = 60.0  # s after which it does
-END_S = 2.0  # s for a process to end that has been told to
+END_S = 2.0  # s for a process to end that has nobody left to tell it what to do
 _ROOT = Path(__file__).parents[2]
-
-
-AUTO_CORES, AUTO_WORKERS = 8, 4  # from so many cores on `auto` means so many workers
 
 
 def how_many(wanted: int | Literal["auto"]) -> int:
@@ -85,60 +84,75 @@ class Crew:
         loop, again_s = asyncio.get_running_loop(), AGAIN_S
         while True:
             began = loop.time()
-            worker = await self._started(listener)
-            self._workers.add(worker)
-            try:
-                code = await worker.process.wait()
-            finally:
-                self._workers.discard(worker)
-                worker.answering.lose()
-                if worker.process.returncode is None:
-                    worker.process.kill()
-                    await worker.process.wait()
+            why = await self._run(listener)
             if self._stopped.is_set():
                 return
             self.ended += 1
-            again_s = AGAIN_S if loop.time() - began > LIVES_S else min(2 * again_s, AGAIN_LIMIT_S)
-            self._say(f"warning: a worker ended ({code}), another one takes its place in {again_s:g} s")
+            before, again_s = again_s, AGAIN_S if loop.time() - began > LIVES_S else min(2 * again_s, AGAIN_LIMIT_S)
+            if again_s < AGAIN_LIMIT_S:
+                self._say(f"warning: a worker ended ({why}), another one takes its place in {again_s:g} s")
+            elif before < AGAIN_LIMIT_S:
+                self._say(
+                    f"warning: a worker ends again and again ({why}), and is now started every {again_s:g} s;"
+                    " `client.workers: 1` does without"
+                )
             await asyncio.sleep(again_s)
 
+    async def _run(self, listener: socket.socket) -> str:
+        """Have a worker until it ends: with which code, or why there is none."""
+        try:
+            worker = await self._started(listener)
+        except OSError as error:  # no memory for another process, perhaps
+            return error.strerror or str(error)
+        self._workers.add(worker)
+        try:
+            return str(await worker.process.wait())
+        finally:
+            self._workers.discard(worker)
+            if worker.process.returncode is None:
+                worker.process.kill()
+                await worker.process.wait()
+
     async def _started(self, listener: socket.socket) -> "_Worker":
-        """A worker at this listener, with a stream of messages to it."""
+        """A worker at this listener, with a stream of messages to it. Raises OSError."""
+        answering = Answering(self._meet, self._turns)
         ours, theirs = socket.socketpair()
-        worker = _Worker(Answering(self._meet, self._turns))
         ours.setblocking(False)
         with theirs:
+            await asyncio.get_running_loop().create_connection(lambda: answering.link, sock=ours)
             inherited = (listener.fileno(), theirs.fileno())
             given = [*map(str, inherited), str(self._descriptors), self._level]
-            worker.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "gateway.workers.process", *given),
-                pass_fds=inherited, stdin=asyncio.subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": _where_modules_are()},
-            )  # fmt: skip
-        await asyncio.get_running_loop().create_connection(lambda: worker.answering.link, sock=ours)
-        return worker
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-P", "-m", "gateway.workers.process", *given),
+                    pass_fds=inherited, stdin=asyncio.subprocess.DEVNULL,
+                    env={**os.environ, "PYTHONPATH": _where_modules_are()},
+                )  # fmt: skip
+            except BaseException:
+                answering.link.close()
+                raise
+        return _Worker(process, answering)
 
     async def _end(self) -> None:
-        workers = tuple(self._workers)
+        """Workers end once all is answered and taken, for which they have GRACE_S; then what is left breaks off."""
+        if not (workers := tuple(self._workers)):
+            return
         for worker in workers:
             worker.answering.link.say(Stop(0))
-        if tasks := [task for worker in workers for task in worker.answering.tasks]:
-            _, late = await asyncio.wait(tasks, timeout=GRACE_S)
+        ending = [asyncio.create_task(worker.process.wait()) for worker in workers]
+        await asyncio.wait(ending, timeout=GRACE_S)
+        if late := [task for worker in workers for task in worker.answering.tasks]:
             for task in late:
                 task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=SAY_SO_S)
+            await asyncio.wait(late, timeout=SAY_SO_S)
         for worker in workers:
             worker.answering.link.close()
-        if workers:
-            waits = [asyncio.create_task(worker.process.wait()) for worker in workers]
-            await asyncio.wait(waits, timeout=END_S)
+        await asyncio.wait(ending, timeout=END_S)
 
 
+@dataclass(frozen=True, eq=False)
 class _Worker:
     """One process, and what it hands over."""
 
     process: asyncio.subprocess.Process
-
-    def __init__(self, answering: Answering) -> None:
-        self.answering = answering
+    answering: Answering

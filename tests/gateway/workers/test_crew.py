@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -12,10 +13,12 @@ import pytest
 
 from gateway.server.exchange import Exchange
 from gateway.server.listeners import PortTaken, bind, bind_shared
+from gateway.workers import crew
 from gateway.workers.crew import AUTO_CORES, AUTO_WORKERS, Crew, how_many
 from tests.discovery.loopback import until
 from tests.gateway.server.serving import said
 
+MUCH_BYTES = 1 << 20  # more than the system and a worker collect for a client that does not read
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are for Linux")
 
 
@@ -25,12 +28,20 @@ class App:
 
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
     asked: int = 0
+    is_done: bool = False  # with an answer of MUCH_BYTES
 
     async def meet(self, exchange: Exchange) -> None:
         exchange.watch(True)
         self.asked += 1
         if exchange.path == "/later":
             await self.may_answer.wait()
+        if exchange.path == "/much":
+            await exchange.start(200, "text/plain", {})
+            for _ in range(MUCH_BYTES >> 16):
+                await exchange.send(b"x" * (1 << 16), more=True)
+            await exchange.send(b"", more=False)
+            self.is_done = True
+            return
         await exchange.answer(200, "text/plain", b"hello")
 
 
@@ -61,6 +72,8 @@ async def running(workers: int) -> AsyncIterator[Running]:
     crew = Crew(app, 256, "info", lines.append)  # type: ignore[arg-type]  # it meets its exchanges
     with ExitStack() as stack:
         listeners = [stack.enter_context(each) for each in bind_shared("127.0.0.1", 0, "--port", workers)]
+        for listener in listeners:  # what a client does not read waits in its worker, and not in the system
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
         serving = asyncio.create_task(crew.serve(listeners))
         run = Running(crew, app, listeners[0].getsockname()[1], lines, serving)
         try:
@@ -93,6 +106,48 @@ async def test_a_worker_that_ends_is_replaced_and_all_end_with_the_peer() -> Non
         await run.serving
         with pytest.raises(ProcessLookupError):
             os.kill(second, 0)
+
+
+@pytest.mark.parametrize("python, why", [("/bin/false", "1"), ("/nowhere/python", "No such file or directory")])
+async def test_workers_that_cannot_start_end_nothing_and_the_owner_is_told_what_to_do_once(
+    monkeypatch: pytest.MonkeyPatch, python: str, why: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", python)
+    monkeypatch.setattr(crew, "AGAIN_S", 0.01)
+    monkeypatch.setattr(crew, "AGAIN_LIMIT_S", 0.04)
+    lines = list[str]()
+    made = Crew(App(), 256, "info", lines.append)  # type: ignore[arg-type]  # it meets its exchanges
+    (listener,) = bind_shared("127.0.0.1", 0, "--port", 1)
+    serving = asyncio.create_task(made.serve([listener]))
+    await until(lambda: made.ended >= 5, 20)
+    made.stop()
+    await serving
+
+    first, last = lines
+    assert f"a worker ended ({why})" in first
+    assert f"again and again ({why})" in last and "`client.workers: 1`" in last
+
+
+async def test_who_reads_slowly_has_the_whole_answer_of_a_peer_that_stops() -> None:
+    """Its app is done with it long before."""
+    async with running(1) as run:
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+        connection.connect(("127.0.0.1", run.port))
+        reader, writer = await asyncio.open_connection(sock=connection, limit=1 << 14)
+        writer.write(b"GET /much HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        got = 0
+        while not run.app.is_done:
+            got += len(await reader.read(1 << 14))
+            await asyncio.sleep(0.001)
+        stopping = asyncio.create_task(run.stop())
+        await asyncio.sleep(0.3)
+        while piece := await reader.read(1 << 16):
+            got += len(piece)
+        await stopping
+        writer.close()
+
+    assert got > MUCH_BYTES
 
 
 @pytest.mark.slow
