@@ -1,5 +1,6 @@
 """Reads an engine's own pages, within bounds. No page that is read here makes an engine load a model."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ import msgspec
 
 from discovery.connection import Answer, ConnectionBroken
 from discovery.connections import Connections
+from gateway.home.port_owner import person_on
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import message_in
@@ -29,6 +31,23 @@ NO_PAGE = "no_page"  # the code of an UpstreamError: the engine is there, and ha
 
 # What asking an engine raises where it is not there, or answers nothing that can be read. A TimeoutError is an OSError.
 NO_ANSWER = (ConnectionBroken, StillLoading, OSError)
+
+
+def connections_to(url: str, found_at: int = 0) -> Connections:
+    """Connections to the engine at `url`; `found_at`: the port where it was found, if it was not named."""
+
+    def require_no_other_person(transport: asyncio.Transport) -> None:
+        if (why := taken_over(found_at)) is not None:
+            raise ConnectionBroken(why)
+
+    on_dial = require_no_other_person if found_at else None
+    return Connections(url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S, on_dial=on_dial)
+
+
+def taken_over(port: int) -> str | None:
+    """Why nobody is asked any more where our engine was found: another person listens there. None: it may be asked."""
+    person = person_on(port)
+    return None if person is None else f"port {port}, where our engine was found, is `{person}`'s now"
 
 
 class EngineApi:
@@ -112,7 +131,7 @@ class MetricsPage:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._connections = Connections(url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S)
+        self._connections = connections_to(url)
         self._lines = self._connections.lines(parts.path + (f"?{parts.query}" if parts.query else ""), {}, method="GET")
 
     async def read(self) -> bytes:

@@ -12,18 +12,17 @@ from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from discovery.connection import ConnectionBroken
 from discovery.connections import Connections
 from discovery.records import printable
 from gateway.engines import litellm_bridge
 from gateway.engines.address import EngineAddressError, Place, metrics_page_of, read_address
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
-from gateway.engines.engine_api import KEEPALIVE_S, NO_ANSWER, EngineApi
+from gateway.engines.engine_api import KEEPALIVE_S, NO_ANSWER, EngineApi, taken_over
 from gateway.engines.engine_state import NOT_WANTED, EngineState, ModelFacts, as_owner_says
 from gateway.engines.family import listing_of
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.home.port_owner import is_our_own, is_person_else, name_of, owner_of, person_on
+from gateway.home.port_owner import is_our_own, is_person_else, name_of, owner_of
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 
@@ -332,25 +331,16 @@ class LocalEngine:
     def _take(self, url: str, origin: str, api_key: str, found_at: int = 0) -> None:
         self.origin, self._adopted_port = origin, found_at
         self._engine = OpenAIEngine(
-            url, api_key=api_key, slots=self.config.slots, place=self._place,
-            on_dial=self._require_no_other_person if found_at else None, found_at=found_at,
+            url, api_key=api_key, slots=self.config.slots, place=self._place, found_at=found_at,
             is_embedded=self._embedded is not None, metrics_urls=self.config.metrics_urls, named=self.config.serve,
         )  # fmt: skip
 
     def _drop_where_another_person_listens(self) -> None:
         """An adopted engine that ended leaves its port to whoever comes first."""
-        try:
-            self._require_no_other_person()
-        except ConnectionBroken as error:
+        if self._adopted_port and (why := taken_over(self._adopted_port)) is not None:
             assert self._engine, "an engine was adopted"
             self._engine.close()
-            self.origin, self._engine, self._adopted_port, self._problem = "none", None, 0, str(error)
-
-    def _require_no_other_person(self) -> None:
-        """Raises ConnectionBroken."""
-        person = person_on(self._adopted_port) if self._adopted_port else None
-        if person is not None:
-            raise ConnectionBroken(f"port {self._adopted_port}, where our engine was found, is `{person}`'s now")
+            self.origin, self._engine, self._adopted_port, self._problem = "none", None, 0, why
 
     async def _adoptable(self) -> tuple[int, str] | None:
         """(port, name) of the first well-known loopback port that lists models and is not another PPAI peer.

@@ -5,22 +5,13 @@ gateway/engines/families.py reads what a family tells of itself beyond that API.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from discovery.connections import Connections
 from gateway.engines.address import Place, metrics_page_of, read_address
 from gateway.engines.asked import Asked, Began, Hands, Way
-from gateway.engines.engine_api import (
-    CONNECT_TIMEOUT_S,
-    KEEPALIVE_S,
-    NO_ANSWER,
-    NO_PAGE,
-    EngineApi,
-    MetricsPage,
-    StillLoading,
-)
+from gateway.engines.engine_api import NO_ANSWER, NO_PAGE, EngineApi, MetricsPage, StillLoading, connections_to
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, listing_of, read_load
@@ -45,14 +36,12 @@ class OpenAIEngine:
         api_key: str = "",
         slots: int = 0,
         place: Place | None = None,
-        on_dial: Callable[[], None] | None = None,
         found_at: int = 0,
         is_embedded: bool = False,
         metrics_urls: Sequence[str] = (),
         named: Sequence[str] = (),
     ) -> None:
-        """`place`: where it runs, if its URL does not tell. `on_dial` is called on each new
-        connection, see Connections. `found_at`: the port where it was found, if it was not named.
+        """`place`: where it runs, if its URL does not tell. `found_at`: the port where it was found, if not named.
 
         `metrics_urls`: where its load is read, if not at its own /metrics; the loads are added. `named`: models that
         its owner names, which are tried where it does not list them. Raises EngineAddressError.
@@ -62,10 +51,7 @@ class OpenAIEngine:
         self.place = place or address.place
         self.state = EngineState(place=self.place, is_embedded=is_embedded)
         self.in_flight = 0  # requests that we have open at it
-        self._connections = Connections(
-            self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S,
-            on_dial=(lambda transport: on_dial()) if on_dial else None,
-        )  # fmt: skip
+        self._connections = connections_to(self.url, found_at)
         self._way, self._path = Way(self.url, found_at), urlsplit(self.url).path
         self._request_headers = {"content-type": "application/json", **address.headers}
         self._configured_slots, self._named = slots, tuple(named)

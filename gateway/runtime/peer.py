@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
@@ -65,11 +65,11 @@ from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.worth import Space
-from gateway.runtime.garbage import collecting
 from gateway.runtime.greeting import greeting
 from gateway.runtime.lots import OwnLots
 from gateway.runtime.opening import embedded_engine, full_encoder, tracing
 from gateway.runtime.telling import Telling
+from gateway.server.event_loop import collecting
 from gateway.server.listeners import (
     CLIENT_BOUNDS,
     Server,
@@ -266,54 +266,50 @@ class Runtime:
 
     async def run(self) -> None:
         """Serve until the event `stop` is set."""
+        network = self._network
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(self._client_server.serve(sockets=self._client_listeners), name="client side")
-            to_peers = tasks.create_task(self._peer_server.serve(sockets=[self._peer_listener]), name="peer side")
+
+            def begun(**work: Coroutine[Any, Any, None]) -> list[asyncio.Task[None]]:
+                return [tasks.create_task(each, name=name) for name, each in work.items()]
+
+            serving = [
+                tasks.create_task(self._client_server.serve(self._client_listeners), name="client side"),
+                tasks.create_task(self._peer_server.serve([self._peer_listener]), name="peer side"),
+            ]
             watching = tasks.create_task(self._fleet.run(tasks, self._engine_seen), name="engines")
-            taking_part = tasks.create_task(self._network.run(), name="network")
-            enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
-            settling = tasks.create_task(self._settling.run(), name="tabs")
-            looked_at = tasks.create_task(self._network.looks.run(self._own.changed), name="looks")
-            reaching = [tasks.create_task(self._network.tunnels.run(), name="tunnels")]
-            if self._network.relay is not None and self._relay_listener is not None:
+            meanwhile = begun(
+                network=network.run(),
+                enquiries=self._enquiries.run(),
+                looks=network.looks.run(self._own.changed),
+                tunnels=network.tunnels.run(),
+                measuring=self._measuring.run(),
+                refolding=self._refold(),
+                audits=self._audits.run(),
+                draining=self._drained(),
+                person=self._watching.run(),
+                page=self._pages.run(),
+                garbage=collecting(),
+                agents=self._personal.run(self._own.changed),
+            )
+            if network.relay is not None and self._relay_listener is not None:
                 bind = quic.bind if quic.is_there() else None
-                relaying = self._network.relay.run(self._relay_listener, bind)
-                reaching.append(tasks.create_task(relaying, name="relay"))
-            measuring = tasks.create_task(self._measuring.run(), name="measuring")
-            refolding = tasks.create_task(self._refold(), name="refolding")
-            auditing = tasks.create_task(self._audits.run(), name="audits")
-            keeping = tasks.create_task(self._kept.run(), name="trust")
-            draining = tasks.create_task(self._drained(), name="draining")
-            looking = tasks.create_task(self._watching.run(), name="person")
-            showing = tasks.create_task(self._pages.run(), name="page")
-            collected = tasks.create_task(collecting(), name="garbage")
-            following = tasks.create_task(self._personal.run(self._own.changed), name="agents")
-            url, network = url_of(self._client_listeners[0]), self._network
+                meanwhile += begun(relay=network.relay.run(self._relay_listener, bind))
+            keeping = begun(tabs=self._settling.run(), trust=self._kept.run())
+            url = url_of(self._client_listeners[0])
             for line in greeting(self._config, self._node.name, url, network.addresses(), network.admission.mode):
                 self._say(line)
             await self._stop.wait()
             self._say("stopping: answers in progress may end")
             watching.cancel()
-            await self._network.transport.leave()
-            taking_part.cancel()
-            enquiring.cancel()
-            looked_at.cancel()
-            for one in reaching:
-                one.cancel()
-            measuring.cancel()
-            refolding.cancel()
-            auditing.cancel()
-            following.cancel()
-            looking.cancel()
-            showing.cancel()
-            collected.cancel()
+            await network.transport.leave()
+            for task in meanwhile:
+                task.cancel()
             self._pages.end()
-            draining.cancel()
             self._client_server.stop()
             self._peer_server.stop()
-            await asyncio.wait({serving, to_peers})
-            settling.cancel()  # the last: they write down what was answered and graded until now
-            keeping.cancel()
+            await asyncio.wait(serving)
+            for task in keeping:  # the last: they write down what was answered and graded until now
+                task.cancel()
             await self._fleet.stop()
 
     def _workers_now(self) -> Workers | None:

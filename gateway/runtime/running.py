@@ -13,9 +13,8 @@ from gateway.engines.fleet import check_all
 from gateway.home.folder import Home
 from gateway.peering import network
 from gateway.privacy.rules import Rules
-from gateway.runtime.garbage import collect_from_now
 from gateway.runtime.peer import Runtime, Say
-from gateway.server.event_loop import call_on_stop, new_event_loop
+from gateway.server.event_loop import call_on_stop, collect_from_now, new_event_loop
 from gateway.server.listeners import check_places
 from gateway.telemetry import otel
 from gateway.telemetry.kept_log import KeptLog

@@ -257,20 +257,8 @@ class Connection(asyncio.Protocol):
         self._turns.begin(self._begin, exchange)
 
     def _begin(self, exchange: Exchange) -> None:
-        exchange.task = self.loop.create_task(self._run(exchange))
+        exchange.task = self.loop.create_task(met(exchange, self._meet, self._tasks))
         self._tasks.add(exchange.task)
-
-    async def _run(self, exchange: Exchange) -> None:
-        try:
-            await self._meet(exchange)
-        except asyncio.CancelledError:  # the server cancelled it, and it has told its client
-            pass
-        except Exception:
-            log.exception("bug=app")
-        if not exchange.is_complete and not exchange.is_gone:
-            log.error("bug=answer_without_end started=%s", exchange.has_started)
-            exchange.give_up()
-        self._tasks.discard(exchange.task)
 
     def answered(self, exchange: Exchange) -> None:
         """The last of an answer was written."""
@@ -408,6 +396,20 @@ def meeting(app: Any) -> Meet:
 
     meet: Meet = getattr(app, "meet", by_messages)
     return meet
+
+
+async def met(exchange: Exchange, meet: Meet, under_way: set[asyncio.Task[None]]) -> None:
+    """Have a request answered, to its end; its task, which is this one, is then no longer under way."""
+    try:
+        await meet(exchange)
+    except asyncio.CancelledError:  # who serves it cancelled it, and it has told its client
+        pass
+    except Exception:
+        log.exception("bug=app")
+    if not exchange.is_complete and not exchange.is_gone:
+        log.error("bug=answer_without_end started=%s", exchange.has_started)
+        exchange.give_up()
+    under_way.discard(exchange.task)
 
 
 def connection_of(scope: Mapping[str, Any]) -> Connection | None:

@@ -120,10 +120,10 @@ class Relay:
         said: Said | None = None,
     ) -> None:
         """`said`: what others said before who gave up, where the answer goes on with that."""
-        self.counted = counted
+        self.counted, self.heard = counted, heard
         self.first_event_at: float | None = None
         self.from_documents: bool | None = None
-        self._terms, self._clock, self._heard, self._said = terms, clock, heard, said
+        self._terms, self._clock, self._said = terms, clock, said
         self._rename = _renamer(terms)
 
     async def pass_on(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
@@ -146,11 +146,6 @@ class Relay:
     def was_passed_on(self, first_event_at: float | None, said: tuple[int, int] | None, seen: Seen) -> None:
         """By another process, which saw this of it."""
         self.first_event_at, self.counted.said, self.counted.seen = first_event_at, said, seen
-
-    @property
-    def heard(self) -> Hears | None:
-        """Who keeps what the client was sent, if anybody does."""
-        return self._heard
 
     def whole(self, body: bytes) -> None:
         """An answer in one piece has come."""
@@ -196,8 +191,8 @@ class Relay:
     async def _send(self, client: Client, events: list[bytes], *, more: bool = True) -> None:
         """Events in one write; not `more`: the last of them is the end."""
         if events:
-            if self._heard is not None:
-                self._heard.add(b"".join(events if more else events[:-1]))
+            if self.heard is not None:
+                self.heard.add(b"".join(events if more else events[:-1]))
             await client.send(b"".join(events), more=more, count=len(events))
             events.clear()
 
@@ -210,8 +205,8 @@ class Relay:
         if not client.push(sent, count):
             return False
         self.counted.seen.plain(events, count)
-        if self._heard is not None:
-            self._heard.add(sent)
+        if self.heard is not None:
+            self.heard.add(sent)
         return True
 
     async def _continue(self, event: Event, client: Client) -> None:

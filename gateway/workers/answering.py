@@ -3,13 +3,11 @@
 import asyncio
 import logging
 
-from gateway.server.connection import Meet
+from gateway.server.connection import Meet, met
 from gateway.server.turns import Turns
 from gateway.workers.far import FarExchange
 from gateway.workers.frames import FROM_WORKER, Came, FromWorker, Gone, Logged
 from gateway.workers.link import Link
-
-log = logging.getLogger(__name__)
 
 
 class Answering:
@@ -45,17 +43,5 @@ class Answering:
         self._exchanges.pop(number, None)
 
     def _begin(self, exchange: FarExchange) -> None:
-        exchange.task = asyncio.get_running_loop().create_task(self._run(exchange))
+        exchange.task = asyncio.get_running_loop().create_task(met(exchange, self._meet, self.tasks))
         self.tasks.add(exchange.task)
-
-    async def _run(self, exchange: FarExchange) -> None:
-        try:
-            await self._meet(exchange)
-        except asyncio.CancelledError:  # it was stopped, and has told its client
-            pass
-        except Exception:
-            log.exception("bug=app")
-        if not exchange.is_complete and not exchange.is_gone:
-            log.error("bug=answer_without_end started=%s", exchange.has_started)
-            exchange.give_up()
-        self.tasks.discard(exchange.task)

@@ -4,13 +4,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 from discovery.connection import Answer, ConnectionBroken
 from discovery.connections import Connections
 from gateway.engines.asked import Answering, Way
-from gateway.engines.engine_api import CONNECT_TIMEOUT_S, KEEPALIVE_S
-from gateway.home.port_owner import person_on
+from gateway.engines.engine_api import connections_to
 from gateway.server.edge import until_gone
 from gateway.server.exchange import Exchange
 from gateway.serving.alive import KeptAlive
@@ -39,9 +37,8 @@ from gateway.workers.frames import (
     Write,
 )
 
-WHOLE_BYTES = (
-    1 << 20
-)  # of a body that is handed over with its head; more of it, and what is not there yet, piece by piece
+# Of a body that is handed over with its head; more of it, and what is not there yet, comes piece by piece.
+WHOLE_BYTES = 1 << 20
 TAKEN_BYTES = 1 << 16  # of what the owner wrote, until it is told that the client took them
 HEARD_BYTES = 1 << 16  # of what a stream's client was sent, until the owner is told
 ENDED = "this peer has ended: ask again when it runs, or another peer"
@@ -84,10 +81,7 @@ class Carrying:
     def _connections(self, way: Way) -> Connections:
         connections = self._engines.get(way)
         if connections is None:
-            on_dial = partial(_require_no_other_person, way.found_at) if way.found_at else None
-            connections = self._engines[way] = Connections(
-                way.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S, on_dial=on_dial
-            )
+            connections = self._engines[way] = connections_to(way.url, way.found_at)
         return connections
 
 
@@ -272,9 +266,3 @@ class _Heard:
         if self._events:
             self._say(Heard(self._number, b"".join(self._events)))
             self._events, self._size = [], 0
-
-
-def _require_no_other_person(port: int, transport: asyncio.Transport) -> None:
-    """Raises ConnectionBroken where another person listens by now on the port at which an engine was found."""
-    if (person := person_on(port)) is not None:
-        raise ConnectionBroken(f"port {port}, where our engine was found, is `{person}`'s now")

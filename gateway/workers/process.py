@@ -5,20 +5,17 @@ is how many it may open, LEVEL that of its log. It lives as long as its owner.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
 import sys
 from math import inf
 
-from gateway.server.event_loop import new_event_loop
+from gateway.server.event_loop import collect_from_now, new_event_loop
 from gateway.server.listeners import CLIENT_BOUNDS, SAY_SO_S, places_for_programs, server
 from gateway.workers.carrying import Carrying
 from gateway.workers.frames import FROM_OWNER, Frame, FromOwner, Logged, Stop
 from gateway.workers.link import Link
-
-COLLECT_AFTER = 10_000  # see gateway/runtime/running.py
 
 
 def main(listener: int, link: int, files: int, level: str) -> None:
@@ -47,15 +44,16 @@ async def _serve(listener: socket.socket, connection: socket.socket, files: int,
     await asyncio.get_running_loop().create_connection(lambda: link, sock=connection)
     logging.basicConfig(level=level.upper(), handlers=[_ToOwner(link)])
     listener.setblocking(False)
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
+    collect_from_now()
     until = {asyncio.create_task(serving.serve([listener])), asyncio.create_task(lost.wait())}
-    await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
+    ended, _ = await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
     if lost.is_set():
         serving.stop()
         carrying.end()
         await asyncio.wait(until, timeout=SAY_SO_S)
     carrying.close()
+    for task in ended:  # the bug that ended serving
+        task.result()
 
 
 class _ToOwner(logging.Handler):

@@ -407,7 +407,7 @@ async def test_work_ends_when_its_client_hangs_up_and_needs_no_second_task(body:
         await ended.wait()
 
     beside.discard(cast(asyncio.Task[Any], asyncio.current_task()))
-    assert ["Connection._run"] == [task.get_coro().__qualname__ for task in beside]
+    assert ["met"] == [task.get_coro().__qualname__ for task in beside]
 
 
 async def test_work_for_who_has_left_already_ends() -> None:
