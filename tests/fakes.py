@@ -18,6 +18,13 @@ Answer = Callable[[dict[str, Any]], str]
 _EMBEDDING = {"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}
 
 
+def free_port() -> int:
+    """A port where nobody listens; another program may be given it until somebody does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def held_port() -> Iterator[int]:
     """A port where nobody listens, and which nobody else is given, until an engine of ours is served on it."""

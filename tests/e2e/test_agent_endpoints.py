@@ -12,7 +12,6 @@ from tests import agents
 from tests.e2e.network import Cluster, start
 
 TOOL = {"type": "function", "name": "read_file", "parameters": {"type": "object", "properties": {}}}
-ANTHROPIC_TOOL = {"name": "read_file", "input_schema": {"type": "object", "properties": {}}}
 ASKED: dict[str, dict[str, Any]] = {
     "responses": {"input": "hi", "max_output_tokens": 9},
     "messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9},

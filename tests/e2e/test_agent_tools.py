@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -19,6 +18,7 @@ from aiohttp import web
 from tests.e2e.clients import environments
 from tests.e2e.network import Cluster
 from tests.e2e.test_personal_agents import write
+from tests.fakes import free_port
 from tests.gateway.agent.tools.test_server import BAD, is_alive, until
 
 FILES = {"allow": ["read_text_file", "write_file"], "side_effects": "allowed"}
@@ -120,12 +120,6 @@ async def page(text: str) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
     finally:
         await runner.cleanup()
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
 
 
 @contextlib.contextmanager

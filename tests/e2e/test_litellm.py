@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,7 +18,7 @@ from tests.anthropic import ScriptedAnthropic
 from tests.e2e.clients.environments import LITELLM, ROOT
 from tests.e2e.network import SECRET, Cluster
 from tests.e2e.peer import PeerProcess
-from tests.fakes import going_on
+from tests.fakes import free_port, going_on
 
 PYTHON = LITELLM / "bin" / "python"
 
@@ -62,12 +61,6 @@ events = ("socket.connect", "socket.getaddrinfo")
 sys.addaudithook(lambda event, arguments: seen.append(event) if event in events else None)
 """
 OFFLINE = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from tests.e2e.network import Cluster, start
+from tests.fakes import free_port
 from tests.test_observability import ALERTS, ROOT, expressions, rules
 
 CONFIG = ROOT / "configs/prometheus.yml"
@@ -129,9 +129,7 @@ class Prometheus:
         config["rule_files"] = [str(ALERTS)]
         config["scrape_configs"][0]["static_configs"][0]["targets"] = targets
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         self._folder = folder
 
     def __enter__(self) -> "Prometheus":

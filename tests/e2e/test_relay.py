@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -14,19 +13,13 @@ import pytest
 
 from tests.e2e.network import CHAT, HELLO, SECRET, Cluster, cluster_in
 from tests.e2e.peer import ppai
-from tests.fakes import ScriptedEngine
+from tests.fakes import ScriptedEngine, free_port
 
 pytestmark = pytest.mark.slow
 
 TEXT, TOKEN_S = " ".join(f"w{number}" for number in range(40)), 0.05
 PIN = {"x-ppai-route": "ben"}
 RELAY = {**SECRET, "PPAI_RELAY_SERVE": "true", "PPAI_RELAY_HOST": "127.0.0.1", "PPAI_RELAY_PORT": "0"}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 async def relays_of(cluster: Cluster, name: str) -> list[dict[str, Any]]:

@@ -17,7 +17,8 @@ from discovery.records import PeerId
 from discovery.request_auth import Audience, hashed, sign_request
 from tests.e2e.network import SECRET, Cluster, cluster_in
 from tests.e2e.peer import ppai
-from tests.e2e.test_relay import RELAY, eventually, free_port, is_up
+from tests.e2e.test_relay import RELAY, eventually, is_up
+from tests.fakes import free_port
 
 pytestmark = pytest.mark.slow
 

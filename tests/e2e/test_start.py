@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shlex
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.fakes import ScriptedEngine
+from tests.fakes import ScriptedEngine, free_port
 from tests.test_start import blocks, commands
 
 pytestmark = [
@@ -24,12 +23,6 @@ READY_S = 30.0
 BIN = Path(sys.executable).parent
 VPN = {"ada": "100.64.0.1:8471", "ben": "100.64.0.2:8471"}  # what the page calls their addresses
 WITH_ENGINE = {"ada", "box"}
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class Machine:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.e2e.vllm_env import MODEL, VLLM
+from tests.fakes import free_port
 
 READY_WITHIN_S = 180.0  # 38 s on idle cores, 78 s on busy ones: three processes import torch one after another
 
@@ -28,7 +28,7 @@ class EngineServer:
 
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         self.log, self._environment = log, environment
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def arguments(self) -> list[str]:
@@ -111,9 +111,3 @@ class TransformersServer(EngineServer):
     def arguments(self) -> list[str]:
         serve = ["-m", "transformers.cli.transformers", "serve", self.model, "--continuous-batching"]
         return [*serve, "--host", "127.0.0.1", "--port", str(self.port), "--device", "cpu"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

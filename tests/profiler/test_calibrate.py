@@ -14,7 +14,7 @@ CONFIG = TrainConfig(prototypes=6, epochs=40, fast_epochs=40, top_p=0.3)
     ("higher", "lower", "expected"),
     [([3, 4], [1, 2], 1.0), ([1, 2], [3, 4], 0.0), ([1, 4], [2, 3], 0.5), ([2, 4], [1, 3], 0.75), ([1], [1], 0.5)],
 )
-def testauroc_by_hand(higher: list[float], lower: list[float], expected: float) -> None:
+def test_auroc_by_hand(higher: list[float], lower: list[float], expected: float) -> None:
     """The share of pairs in which the first is higher."""
     assert expected == auroc(np.array(higher, np.float32), np.array(lower, np.float32))
     assert None is auroc(np.array(higher, np.float32), np.empty(0, np.float32))
