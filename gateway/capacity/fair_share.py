@@ -70,14 +70,15 @@ class FairShare:
     def gives_way(self, waiting: Sequence[Who], peer: str) -> Who | None:
         """Which of those who wait leaves its place to a request of this peer; None where none has to."""
         of_peer = Counter(who.peer for who in waiting)
-        of_clock = Counter(self._clock_of(who.peer) for who in waiting)
-        mine = self._clock_of(peer)
+        clocks = {name: self._clock_of(name) for name in (peer, *of_peer)}  # read once: weights fade meanwhile
+        of_clock = Counter(clocks[who.peer] for who in waiting)
+        mine = clocks[peer]
         last = max(of_clock, key=lambda clock: self._done(clock, of_clock[clock]), default=mine)
         is_common = last == mine or self._done(last, of_clock[last]) <= self._done(mine, of_clock[mine] + 1)
         if is_common and mine != NEWCOMERS:
             return None
         clock = mine if is_common else last  # among newcomers one may give way to another
-        among = [other for other in of_peer if self._clock_of(other) == clock]
+        among = [other for other in of_peer if clocks[other] == clock]
         behind = max(among, key=lambda other: self._done_among(other, of_peer[other]), default=peer)
         if is_common and self._done_among(behind, of_peer[behind]) <= self._done_among(peer, of_peer[peer] + 1):
             return None
@@ -110,7 +111,7 @@ class FairShare:
 
     def _weight_of(self, clock: str) -> float:
         if clock != NEWCOMERS:
-            return self._weight(clock)
+            return self._weight(clock) or 1.0  # a newcomer's by now
         others = sum(map(self._weight, self._present))
         return others * NEWCOMERS_SHARE / (1 - NEWCOMERS_SHARE) or 1.0
 

@@ -183,6 +183,16 @@ def test_one_name_gives_way_to_another_and_never_to_itself() -> None:
     assert share.gives_way(waiting[:1], "b") is None
 
 
+@pytest.mark.parametrize("reads", range(10))
+def test_a_weight_that_fades_while_it_is_read_costs_nobody_an_error(reads: int) -> None:
+    """Settling forgets a weight after a moment, and reads it anew, between any two looks at it."""
+    weights = iter([0.5] * reads)
+    share = FairShare(lambda peer: next(weights, 0.0))
+    waiting = [Ticket(k, is_own=False, peer=peer) for k, peer in enumerate("aaab")]
+
+    assert share.gives_way(waiting, "c") in [None, *waiting]
+
+
 @pytest.mark.parametrize(("first", "then"), [(0.5, 0.0), (0.0, 0.5), (0.5, 0.25)])
 def test_a_request_runs_the_clock_with_which_it_came(first: float, then: float) -> None:
     """As where the owner takes back that a machine is his own: what it was counted as is set right where it was."""
