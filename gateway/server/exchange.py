@@ -208,6 +208,11 @@ class Exchange(AsgiClient):
             return
         if self.is_complete or not self.has_started:
             raise RuntimeError("a piece of an answer that has not begun, or is over")
+        self._put(piece, more)
+        if not more:
+            self.end()
+
+    def _put(self, piece: bytes, more: bool) -> None:
         if self.method == "HEAD":
             piece = b""
         elif self._has_chunks:
@@ -220,11 +225,13 @@ class Exchange(AsgiClient):
         if self._head or piece:
             self.connection.transport.write(self._head + piece)
             self._head = b""
-        if not more:
-            self.is_complete = True
-            if self._news is not None:
-                self._news.set()
-            self.connection.answered(self)
+
+    def end(self) -> None:
+        """Its answer is over."""
+        self.is_complete = True
+        if self._news is not None:
+            self._news.set()
+        self.connection.answered(self)
 
     # --- the answer, as a client of our own apps ---
 

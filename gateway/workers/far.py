@@ -51,19 +51,21 @@ class _Carrier:
     flow: Any = _Flow()
     transport: Any = None  # nothing is written but by messages
 
-    def __init__(self, came: Came) -> None:
+    def __init__(self, came: Came, over: Callable[[int], None]) -> None:
         self.loop = asyncio.get_running_loop()
         self.server, self.client, self.scheme = came.server, came.client, "http"
+        self._number, self._over = came.number, over
 
-    def answered(self, exchange: Exchange) -> None: ...
+    def answered(self, exchange: Exchange) -> None:
+        self._over(self._number)
 
 
 class FarExchange(Exchange):
     """See the module. `over` is called once it needs no more messages."""
 
     def __init__(self, came: Came, say: Callable[[Frame], None], over: Callable[[int], None]) -> None:
-        super().__init__(_Carrier(came), came.method, came.url, came.version, came.fields, came.keeps_alive)
-        self._number, self._say, self._over = came.number, say, over
+        super().__init__(_Carrier(came, over), came.method, came.url, came.version, came.fields, came.keeps_alive)
+        self._number, self._say = came.number, say
         self._awaits_word = False  # its worker says that itself, when a piece is asked for
         self._is_asked, self._untaken = False, 0
         self._caught_up: asyncio.Event | None = None
@@ -121,17 +123,10 @@ class FarExchange(Exchange):
         self.has_started = True
         self._say(Begin(self._number, status, lines, length, self.keeps_alive))
 
-    def write(self, piece: bytes, *, more: bool) -> None:
-        if self.is_gone:
-            self.is_complete = not more
-            return
-        if self.is_complete or not self.has_started:
-            raise RuntimeError("a piece of an answer that has not begun, or is over")
+    def _put(self, piece: bytes, more: bool) -> None:
         self._untaken += len(piece)
         if piece or not more:
             self._say(Write(self._number, piece, more))
-        if not more:
-            self.end()
 
     def push(self, events: bytes, count: int) -> bool:
         if not self.has_started or self.is_complete or self.is_gone or self.must_wait:
@@ -141,11 +136,8 @@ class FarExchange(Exchange):
         return True
 
     def end(self) -> None:
-        """Its answer is over."""
-        self.is_complete, self._hands = True, None
-        if self._news is not None:
-            self._news.set()
-        self._over(self._number)
+        self._hands = None  # it leads back here
+        super().end()
 
     def hang_up(self) -> None:
         if not self.is_gone:
