@@ -68,12 +68,12 @@ class Crew:
                 task.result()
         finally:
             self._stopped.set()
+            for listener in sockets:  # whoever connects now is refused, and does not wait for a worker
+                listener.close()
             await self._end()
             for task in (stopped, *keeping):
                 task.cancel()
             await asyncio.wait(keeping)
-            for listener in sockets:
-                listener.close()
 
     def stop(self) -> None:
         """Have `serve` end, which may still be to begin."""
@@ -102,8 +102,8 @@ class Crew:
         """Have a worker until it ends: with which code, or why there is none."""
         try:
             worker = await self._started(listener)
-        except OSError as error:  # no memory for another process, perhaps
-            return error.strerror or str(error)
+        except (OSError, ValueError) as error:  # no memory for another process, perhaps, or the listener is closed
+            return str(error)
         self._workers.add(worker)
         try:
             return str(await worker.process.wait())
@@ -114,7 +114,7 @@ class Crew:
                 await worker.process.wait()
 
     async def _started(self, listener: socket.socket) -> "_Worker":
-        """A worker at this listener, with a stream of messages to it. Raises OSError."""
+        """A worker at this listener, with a stream of messages to it. Raises OSError, ValueError."""
         answering = Answering(self._meet, self._turns)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)

@@ -108,7 +108,9 @@ async def test_a_worker_that_ends_is_replaced_and_all_end_with_the_peer() -> Non
             os.kill(second, 0)
 
 
-@pytest.mark.parametrize("python, why", [("/bin/false", "1"), ("/nowhere/python", "No such file or directory")])
+@pytest.mark.parametrize(
+    "python, why", [("/bin/false", "1"), ("/nowhere/python", "[Errno 2] No such file or directory: '/nowhere/python'")]
+)
 async def test_workers_that_cannot_start_end_nothing_and_the_owner_is_told_what_to_do_once(
     monkeypatch: pytest.MonkeyPatch, python: str, why: str
 ) -> None:
@@ -129,7 +131,7 @@ async def test_workers_that_cannot_start_end_nothing_and_the_owner_is_told_what_
 
 
 async def test_who_reads_slowly_has_the_whole_answer_of_a_peer_that_stops() -> None:
-    """Its app is done with it long before."""
+    """Its app is done with it long before; and whoever connects meanwhile is refused."""
     async with running(1) as run:
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
@@ -142,6 +144,8 @@ async def test_who_reads_slowly_has_the_whole_answer_of_a_peer_that_stops() -> N
             await asyncio.sleep(0.001)
         stopping = asyncio.create_task(run.stop())
         await asyncio.sleep(0.3)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.wait_for(run.get("/"), 1)
         while piece := await reader.read(1 << 16):
             got += len(piece)
         await stopping
