@@ -141,25 +141,27 @@ class Server:
 
     async def _end(self, sockets: Sequence[socket.socket]) -> None:
         """Answers in progress have `grace_s`; those that are ended then have time to say so; who is left is cut off."""
-        loop, state = asyncio.get_running_loop(), self.server_state
+        state = self.server_state
         for listener in sockets:
             listener.close()
         for connection in tuple(state.connections):
             connection.shutdown()
-        await asyncio.sleep(0)  # a connection that is closed is told so in a later turn
-        await self._until_left(loop.time() + self.grace_s)
-        for under_way in (*state.tasks, *self._arriving):
-            under_way.cancel()
+        await self._until_left(self.grace_s)
         if ending := {*state.tasks, *self._arriving}:
+            for under_way in ending:
+                under_way.cancel()
             await asyncio.wait(ending, timeout=SAY_SO_S)
-            await self._until_left(loop.time() + SAY_SO_S)
+            await self._until_left(SAY_SO_S)
         for connection in tuple(state.connections):  # such as one over TLS whose other side never says goodbye
             connection.transport.abort()
-        await asyncio.sleep(0)
+        await self._until_left(SAY_SO_S)
 
-    async def _until_left(self, until: float) -> None:
-        """Wait until nobody is connected, at most until then."""
-        while (self.server_state.connections or self.server_state.tasks) and asyncio.get_running_loop().time() < until:
+    async def _until_left(self, within_s: float) -> None:
+        """Wait until nobody is connected, at most so long."""
+        loop, state = asyncio.get_running_loop(), self.server_state
+        until = loop.time() + within_s
+        await asyncio.sleep(0)  # a connection that is closed is told so in a later turn
+        while (state.connections or state.tasks) and loop.time() < until:
             await asyncio.sleep(LOOK_S)
 
     def check(self, now: float) -> None:

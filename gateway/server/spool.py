@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from mmap import ACCESS_READ, mmap
 
-from gateway.server.edge import DISCARD_FACTOR, ClientGone, Receive
+from gateway.server.edge import DISCARD_FACTOR, SEND_LESS, ClientGone, Receive
 from gateway.wire.errors import InvalidRequest
 
 IN_MEMORY_BYTES = 256 << 10  # of a body that makes no file
@@ -16,7 +16,7 @@ async def spooled(
     receive: Receive,
     limit_bytes: int,
     taken: Callable[[bytes], None] = lambda piece: None,
-    remedy: str = "send less, or raise client.body_limit_bytes",
+    remedy: str = SEND_LESS,
 ) -> AsyncIterator[bytes | mmap]:
     """The whole body, mapped from a file without a name that ends with the block; `taken` is given each piece.
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from discovery.identity import Identity
+from discovery.pinned import any_certificate
 from gateway.server import listeners
 from gateway.server.connection import Bounds
 from gateway.server.listeners import (
@@ -279,23 +280,33 @@ async def test_a_server_ends_as_soon_as_it_is_told(monkeypatch: pytest.MonkeyPat
             await asyncio.wait_for(running, 5)
 
 
-async def test_who_never_reads_what_he_was_sent_is_cut_off_when_the_server_has_ended() -> None:
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_who_never_reads_what_he_was_sent_is_cut_off_when_the_server_has_ended(
+    is_tls: bool, tmp_path: Path
+) -> None:
     """His connection must not outlive the server, whatever he leaves undone: reading, or the goodbye of TLS."""
 
     async def large(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": bytes(16 << 20)})
+        is_sent.set()
 
-    with bind("127.0.0.1", 0, "--port") as listener, socket.create_connection(listener.getsockname()) as client:
-        client.setblocking(False)
-        web = server(large, PlacesConfig(9, 9, 9, 9), BOUNDS)
+    async def serve() -> int:
+        await web.serve(sockets=[listener])
+        return len(web.server_state.connections)
+
+    is_sent = asyncio.Event()
+    tls = Identity.load_or_create(tmp_path).server_ssl_context() if is_tls else None
+    with bind("127.0.0.1", 0, "--port") as listener:
+        web = server(large, PlacesConfig(9, 9, 9, 9), BOUNDS, tls)
         web.grace_s = 0.0
-        running = asyncio.create_task(web.serve(sockets=[listener]))
-        await asyncio.get_running_loop().sock_sendall(client, ASK)
-        async with asyncio.timeout(5):
-            while not any(each.transport.get_write_buffer_size() for each in web.server_state.connections):
-                await asyncio.sleep(0.01)
+        running = asyncio.create_task(serve())
+        _, writer = await asyncio.open_connection(
+            *listener.getsockname(), limit=1024, ssl=any_certificate() if is_tls else None
+        )
+        writer.write(ASK)
+        await asyncio.wait_for(is_sent.wait(), 5)
         web.stop()
-        await asyncio.wait_for(running, 5)
 
-    assert not web.server_state.connections
+        assert 0 == await asyncio.wait_for(running, 5)
+        writer.transport.abort()
