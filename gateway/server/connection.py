@@ -154,6 +154,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > self._bounds.dropped_bytes:
+                self.flow.pause_reading()
             return
         if self._body_since is None and data != b"\r\n":  # which some clients send after a body
             until = self.loop.time() + self._bounds.head_s
@@ -174,7 +177,9 @@ class Connection(asyncio.Protocol):
             except httptools.HttpParserError as error:
                 self._refuse(*_refusal(error))
                 return
-            if self._unparsed > self._bounds.head_bytes or (self._fields and self._are_lines_long):
+            if self._fields and not self._unparsed:  # lines behind a body's end: counted once, they may come by bytes
+                self._unparsed = self._lines_bytes
+            if self._unparsed > self._bounds.head_bytes:
                 self._refuse(431, f"a request's head is at most {self._bounds.head_bytes} bytes here")
 
     def on_url(self, url: bytes) -> None:
@@ -185,7 +190,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         parser = self._parser
-        if self._are_lines_long:
+        if self._lines_bytes > self._bounds.head_bytes:
             raise TooMuch(431)
         if parser.should_upgrade() and self._is_offer():
             return
@@ -226,7 +231,7 @@ class Connection(asyncio.Protocol):
             return
         assert self._reading, "its head came"
         self._unparsed, self._body_since = 0, None
-        if self._fields and self._are_lines_long:
+        if self._fields and self._lines_bytes > self._bounds.head_bytes:
             raise TooMuch(431)
         self._fields = []
         self._reading.took_all()
@@ -246,9 +251,9 @@ class Connection(asyncio.Protocol):
         return head
 
     @property
-    def _are_lines_long(self) -> bool:
-        """Whether the head or the trailers under way are over their limit."""
-        return len(self._url) + size_of(self._fields) > self._bounds.head_bytes
+    def _lines_bytes(self) -> int:
+        """Of the head or the trailers under way, as far as their lines are complete."""
+        return len(self._url) + size_of(self._fields)
 
     # --- what goes out ---
 
@@ -264,7 +269,11 @@ class Connection(asyncio.Protocol):
         """The last of an answer was written."""
         self._answering = None
         if not exchange.keeps_alive:
-            self.transport.close()
+            if exchange is self._reading and self._body_since is not None:  # closed at once, it would be reset
+                self.flow.resume_reading()
+                self._hang_up_soon(reads_on=True)
+            else:
+                self.transport.close()
         if self.transport.is_closing():
             return
         if self._is_refused:  # no other answer is begun
@@ -358,10 +367,10 @@ class Connection(asyncio.Protocol):
                 self._answering.lose()
         self._hang_up_soon()
 
-    def _hang_up_soon(self) -> None:
-        """Read no more, and close when the client has had the time to read our answer."""
+    def _hang_up_soon(self, *, reads_on: bool = False) -> None:
+        """Close when the client has had the time to read our answer. Until then what comes is not read, or dropped."""
         self._is_refused = True
-        if not self.transport.is_closing():
+        if not reads_on and not self.transport.is_closing():
             self.transport.pause_reading()
         if self._closing is None:
             self._closing = self.loop.call_later(self._bounds.linger_s, self.transport.close)

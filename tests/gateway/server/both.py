@@ -209,7 +209,8 @@ class Side:
         if is_patient:
             await self._rest()
         if isinstance(connection, Connection):
-            told.is_refused = connection._is_refused
+            told.is_closed |= is_over(connection)
+            told.is_refused = connection._is_refused and not is_over(connection)
         told.is_kept = not told.is_closed and not told.is_refused
         connection.connection_lost(None)
         await self._rest()
@@ -223,6 +224,12 @@ class Side:
             if not self._state.tasks:
                 return
             await asyncio.sleep(0)
+
+
+def is_over(connection: Connection) -> bool:
+    """Whether the last request was answered, and only the rest of its body may come: nothing is heard any more."""
+    last = connection._reading if connection._body_since is not None else None
+    return last is not None and last.is_complete and not last.is_gone and not last.keeps_alive
 
 
 # --- sequences ---

@@ -3,7 +3,8 @@
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -11,13 +12,16 @@ from typing import Any, cast
 import pytest
 
 from discovery.identity import Identity
+from gateway.server import connection
 from gateway.server.connection import PIECES_FREE, PIPELINE_LIMIT, connection_of
 from gateway.server.edge import client_of, read_body, until_gone, watched_of
 from gateway.server.event_loop import new_event_loop
+from gateway.server.fields import size_of
 from tests.garbage import garbage
 from tests.gateway.server.serving import BOUNDS, said, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
+CLOSING = HEAD + b"connection: close\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 Answers = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -75,6 +79,32 @@ async def test_a_head_without_end_is_refused_when_it_is_too_long(sent: bytes) ->
 
             assert b" 431 " in await said(reader)
             writer.close()
+
+
+@pytest.mark.parametrize("before", [HEAD, CHUNKED + b"1\r\na\r\n0\r\n"], ids=["a head", "trailers"])
+async def test_lines_that_come_byte_by_byte_are_not_counted_anew_with_each(
+    before: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who sends so would have a processor for a few thousand bytes a second."""
+    counted = list[int]()
+
+    def noted(fields: Sequence[tuple[bytes, bytes]]) -> int:
+        counted.append(len(fields))
+        return size_of(fields)
+
+    monkeypatch.setattr(connection, "size_of", noted)
+    async with serving(echo) as served:
+        reader, writer = await served.say(before)
+        made = next(iter(served.web.server_state.connections))
+        for byte in b"x: y\r\n" * 100:
+            made.data_received(bytes([byte]))
+        writer.write(b"\r\n")
+
+        async with asyncio.timeout(5):
+            assert b" 200 " in await reader.readline()
+        writer.close()
+
+    assert 3 > len(counted) and 202 > sum(counted)
 
 
 async def test_a_head_may_have_as_many_bytes_as_is_said() -> None:
@@ -260,6 +290,46 @@ async def test_a_short_body_that_nobody_wants_leaves_the_connection_as_it_was() 
             async with asyncio.timeout(5):
                 await reader.readuntil(b"no")
         writer.close()
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_who_sends_all_before_he_reads_hears_the_refusal_of_his_last_request(version: bytes) -> None:
+    """As Python's urllib does, which asks for each connection to be closed: to close it at once would reset it."""
+    async with serving(refuse, replace(BOUNDS, linger_s=0.3)) as served:
+        reader, writer = await served.connect()
+        writer.write(CLOSING.replace(b"1.1", version) + b"content-length: 60000\r\n\r\n")
+        for _ in range(6):
+            await asyncio.sleep(0.01)
+            writer.write(b"a" * 10_000)
+            await writer.drain()
+
+        assert (await said(reader)).endswith(b"no")
+        writer.close()
+
+
+async def test_the_body_of_a_last_request_is_not_dropped_for_long_either() -> None:
+    async with serving(refuse, replace(BOUNDS, linger_s=60.0)) as served:
+        reader, writer = await served.connect()
+        writer.write(CLOSING + b"content-length: 90000000\r\n\r\n")
+
+        async with asyncio.timeout(5):
+            assert b"no" in await reader.readuntil(b"no")
+            made = next(iter(served.web.server_state.connections))
+            writer.write(b"a" * 100_000)
+            while not made.flow.read_paused:
+                await asyncio.sleep(0.01)
+        writer.close()
+
+
+async def test_nothing_behind_the_last_request_is_answered() -> None:
+    """Whether it was answered before its body had come, or after."""
+    for app in (refuse, echo):
+        async with serving(app) as served:
+            reader, writer = await served.say(CLOSING + b"content-length: 9\r\n\r\n1234")
+            writer.write(b"56789" + HEAD + b"\r\n")
+
+            assert 1 == (await said(reader)).count(b"HTTP/1.1 200")
+            writer.close()
 
 
 async def test_an_answer_that_nobody_reads_is_ended() -> None:
