@@ -115,7 +115,8 @@ def summary(counted: Sequence[Counted]) -> list[str]:
         lines.append(f"  {agent:14} {found} of {len(of)} reached it; right by it: {right}, by the local model: {alone}")
     for one in counted:
         if not one.is_found:
-            lines.append(f"      went to {one.through.agent} of {one.through.peer}: {one.asked.question}")
+            by_lot = ", tried out by lot" if one.through.reason == "explored" else ""
+            lines.append(f"      went to {one.through.agent} of {one.through.peer}{by_lot}: {one.asked.question}")
         elif one.asked.agent != GENERALIST and not one.right[0]:
             lines.append(f"      wrong: {one.asked.question} > {one.through.line}")
     found, total = sum(one.is_found for one in counted), len(counted)

@@ -4,8 +4,16 @@ from gateway.cli.demo.agents import Asked
 from gateway.cli.demo.counting import Answer, Counted, is_right, summary
 
 
-def answer(text: str, agent: str) -> Answer:
-    return Answer(text, agent, "ben", "topic", 0.1)
+def answer(text: str, agent: str, reason: str = "topic") -> Answer:
+    return Answer(text, agent, "ben", reason, 0.1)
+
+
+def test_a_question_that_was_drawn_by_lot_is_told_so() -> None:
+    """One in fifty goes to any candidate, which is no mistake about what it asks."""
+    asked = Asked("librarian", "When does it open?", "noon")
+    drawn = Counted(asked, answer("At one.", "generalist", "explored"), answer("At one.", "generalist"))
+
+    assert "      went to generalist of ben, tried out by lot: When does it open?" in summary([drawn])
 
 
 def test_a_line_of_sources_answers_nothing() -> None:
