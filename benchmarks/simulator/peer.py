@@ -37,22 +37,15 @@ class PeerSpec:
         return tuple(replace(self.agent, name=f"{name}@{number}", engine=number) for number in range(self.engines))
 
 
-class Turn(Ticket):
+class Turn(Ticket, eq=False, kw_only=True):
     """A job at the door. `entered` is called when it enters; `look` when it may look for another peer."""
 
-    __slots__ = ("entered", "job", "look")
+    job: Job
+    entered: Callable[[float], None] = lambda now: None
+    look: Callable[[float], None] | None = None
 
-    def __init__(
-        self,
-        job: Job,
-        since: float,
-        *,
-        is_own: bool,
-        entered: Callable[[float], None] = lambda now: None,
-        look: Callable[[float], None] | None = None,
-    ) -> None:
-        super().__init__(since, is_own=is_own, may_look=look is not None)
-        self.job, self.entered, self.look = job, entered, look
+    def __post_init__(self) -> None:
+        self.may_look = self.look is not None
 
 
 @dataclass(slots=True, eq=False)
@@ -108,7 +101,7 @@ class Serving:
         """Another peer's job: its turn; None where it is not taken."""
         if self.rules is not None and self.admission == "closed":
             return None
-        turn = Turn(job, now, is_own=self.rules is None)
+        turn = Turn(now, is_own=self.rules is None, job=job)
         self.join(turn, now)
         return turn
 

@@ -141,7 +141,7 @@ class Request:
         """Take a place in line; where there is a slot, that is no waiting."""
         may_look = self._waits_at.rules is not None and self._course.may_look
         self._turn = Turn(
-            job, self._ask.at, is_own=True, entered=partial(self._entered, candidate),
+            self._ask.at, is_own=True, job=job, entered=partial(self._entered, candidate),
             look=self._look if may_look else None,
         )  # fmt: skip
         self._waits_at.join(self._turn, now)

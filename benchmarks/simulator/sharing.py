@@ -121,7 +121,7 @@ class Scene:
         self.at(now + 10.0, self._weigh)
 
     def _own(self, now: float) -> None:
-        self._line.join(_Turn(now, "", "", "", is_own=True))
+        self._line.join(_Turn(now, is_own=True))
         self._admit(now)
         rate = self.own_rho * self._speed.capacity(PROMPT_TOKENS, ANSWER_TOKENS)
         self.at(now + self._rng.exponential(1 / rate), self._own)
@@ -139,7 +139,7 @@ class Scene:
                 return
             self._line.leave(last)
             self._later(last.asker, now)
-        ticket = _Turn(now, known, asker, peer)
+        ticket = _Turn(now, is_own=False, peer=known, asker=asker, name=peer)
         self._line.join(ticket)
         self._admit(now)
 
@@ -167,12 +167,9 @@ class Scene:
         self._admit(now)
 
 
-class _Turn(Ticket):
-    __slots__ = ("asker", "name")
-
-    def __init__(self, since: float, known: str, asker: str, name: str, *, is_own: bool = False) -> None:
-        super().__init__(since, is_own=is_own, peer=known)
-        self.asker, self.name = asker, name
+class _Turn(Ticket, eq=False, kw_only=True):
+    asker: str = ""
+    name: str = ""
 
 
 def _nothing(job: Job, now: float) -> None:

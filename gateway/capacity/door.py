@@ -60,20 +60,17 @@ class OwnEngine(Upstream, Protocol):
         ...
 
 
-class Turn(Ticket):
+class Turn(Ticket, eq=False, kw_only=True):
     """A request at the door, and the task that waits for it to enter, if it has to.
 
     Once inside it is held there by `with`. It is completed unless that ends with an error; a job whose client hangs up
     has ended too: it had its slot for a while, and E[S] is how long a job has one.
     """
 
-    is_turned_away = False
+    door: "Door"
+    is_turned_away: bool = False
     gives_back: Callable[[], None] | None = None  # what its peer holds besides, at the end
     _woken: asyncio.Event | None = None  # None: nobody has waited yet
-
-    def __init__(self, door: "Door", since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
-        super().__init__(since, is_own=is_own, may_look=may_look, peer=peer)
-        self.door = door
 
     def __enter__(self) -> "Turn":
         return self
@@ -182,8 +179,10 @@ class Door:
 
         `may_look`: whether it looks for a better place while it waits.
         """
-        turn = Turn(self, since, is_own=True, may_look=may_look)
-        self._join(turn)
+        turn = Turn(since, True, may_look, door=self)
+        self._book()
+        if self._spare or not self._line.enters_calmly(turn):
+            self._join(turn)
         return turn
 
     async def wait(self, turn: Turn, look: Callable[[], Awaitable[Found | None]] | None) -> Found | None:
@@ -246,7 +245,8 @@ class Door:
         or when another who has had less takes the place.
         """
         self._make_room_for(peer)
-        turn = Turn(self, self._clock(), is_own=False, peer=peer)
+        self._book()
+        turn = Turn(self._booked_at, False, peer=peer, door=self)
         self._join(turn)
         try:
             while not (turn.is_inside or turn.is_turned_away):
@@ -280,21 +280,24 @@ class Door:
         """A turn that was inside has ended, and is completed unless it failed."""
         self.completions += not has_failed
         self.leave(turn)
+        if has_failed:  # the engine may be gone
+            self.admit_waiting()
 
     def leave(self, turn: Turn) -> None:
         """A turn is gone, from the line or from inside: whoever is next may enter."""
-        room = self._book()
+        self._book()
         self._used_at = self._booked_at
-        self._line.leave(turn)
-        self._let_in(room)
+        if not self._line.leaves_calmly(turn):
+            self._line.leave(turn)
+            self._let_in(self._room)
 
     def admit_waiting(self) -> None:
-        """Let those in whose turn has come: called when the engine's state was read."""
-        self._let_in(self._book())
+        """Let those in whose turn has come: called when the engine's state was read, or others may use it again."""
+        self._book()
+        self._let_in(self._room)
 
     def _join(self, turn: Turn) -> None:
-        room = self._book()
-        self._used_at = self._booked_at
+        room = self._room
         if self._spare:
             self._spare.reschedule(0.0)  # which cancels what is asked there
             self._spare = None
@@ -309,6 +312,7 @@ class Door:
                 self._turn_away(turn)
             for turn in self._line.admit(room):
                 turn.wake()
+        self._line.settle(room)
         is_closed = self._is_closed_to_others(room)
         if is_closed != self._is_closed:
             self._is_closed = is_closed
@@ -337,9 +341,8 @@ class Door:
     def _is_closed_to_others(self, room: Room) -> bool:
         return bool(self._kept_shut()) or not room.is_ready or self._line.is_closed(room)
 
-    def _book(self) -> Room:
+    def _book(self) -> None:
         """Count the slot-seconds worked until now, before the number of jobs inside changes."""
-        now, room = self._clock(), self._room
-        self._busy_s += min(self._line.inside, room.slots) * (now - self._booked_at)
+        now, inside, slots = self._clock(), self._line.inside, self._room_there.slots
+        self._busy_s += (inside if inside < slots else slots) * (now - self._booked_at)
         self._booked_at = now
-        return room

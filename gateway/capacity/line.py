@@ -18,6 +18,10 @@ Requests are of two classes: our own programs' and other peers'. The rules:
    has had less. So others do not wait outside until who asks the most has had enough.
 7. An engine that is gone lets all of our own in: they must hear of it.
 
+Mostly nobody waits and few are inside. The line is calm then, and one of our own enters and leaves it by a short way
+(`enters_calmly`, `leaves_calmly`) that comes to the same; `settle` says up to how many inside. Where the engine has 8
+slots and does not tell them, the line is calm with up to 23 (capacity/rules.py's calm_limit).
+
 Knows nothing of sockets, clocks and engines, and of who is asking no more than a name.
 """
 
@@ -27,12 +31,15 @@ from collections.abc import Callable, Iterator
 from math import ceil
 from typing import Generic, TypeVar
 
+import msgspec
+
 from gateway.capacity.fair_share import FairShare, Weight
 from gateway.capacity.rules import (
     AdmissionConfig,
     EngineLoad,
     Room,
     admission_state,
+    calm_limit,
     is_line_full,
     may_start_local,
     may_start_remote,
@@ -46,7 +53,7 @@ LOOKERS = 8  # the first of our own in line look for another peer; when they lea
 LOOK_S = 0.5  # seconds between two looks where no news comes
 
 
-class Ticket:
+class Ticket(msgspec.Struct, eq=False):
     """A request's place at the door.
 
     `since` is when it was asked, in seconds of the caller's clock: who comes back from another peer's refusal keeps it.
@@ -55,12 +62,15 @@ class Ticket:
     what another peer's request came to, in tokens; None: not told. `clock`, `counted` and `rate` are fair_share.py's.
     """
 
-    is_inside = False
+    since: float
+    is_own: bool
+    may_look: bool = False
+    peer: str = ""
+    is_inside: bool = False
     work: float | None = None
-    clock, counted, rate = "", 0.0, 0.0
-
-    def __init__(self, since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
-        self.since, self.is_own, self.may_look, self.peer = since, is_own, may_look, peer
+    clock: str = ""
+    counted: float = 0.0
+    rate: float = 0.0
 
 
 Place = TypeVar("Place", bound=Ticket)
@@ -88,15 +98,13 @@ class Line(Generic[Place]):
         self._order, self._limit = order, limit
         self._own: list[Place] = []
         self._others: list[Place] = []
-        self._own_inside = self._others_inside = 0
+        self.inside = self._others_inside = 0  # requests that have entered and not left
+        self._calm = -1  # so many may be inside while the line is calm; -1: it is not
+        self._room: Room | None = None  # of which `_calm_limit` was made
+        self._calm_limit = -1
         self._of_peer = Counter[str]()  # inside, by name
         self._passed = 0  # of our own that entered since the first of the others waits
         self.arrivals = 0  # requests that this peer answers; one that looks around is another's until it enters
-
-    @property
-    def inside(self) -> int:
-        """Requests that have entered and not left."""
-        return self._own_inside + self._others_inside
 
     @property
     def is_empty(self) -> bool:
@@ -105,18 +113,18 @@ class Line(Generic[Place]):
 
     def jobs(self, room: Room) -> int:
         """In line or in the engine, whoever sent them."""
-        return len(self._own) + len(self._others) + self._own_inside + self._others_inside + room.elsewhere
+        return len(self._own) + len(self._others) + self.inside + room.elsewhere
 
     def load(self, room: Room) -> EngineLoad:
         """What the engine is doing: our own jobs as they are this moment, other programs' as it last told."""
         slots, inside = room.slots, self.inside
-        own_queued = max(0, self._own_inside - max(0, slots - self._others_inside))
+        own_queued = max(0, inside - max(slots, self._others_inside))
         running = min(slots, inside + room.elsewhere)
         return EngineLoad(slots, running, self._others_inside, self._waiting(room), len(self._own) + own_queued, inside)
 
     def is_full(self, room: Room) -> bool:
         """Whether another peer's request is refused, unless somebody who waits gives it its place."""
-        if not is_line_full(self._waiting(room), room.slots, self.config):
+        if self._is_calm_in(room) or not is_line_full(self._waiting(room), room.slots, self.config):
             return False
         return admission_state(self.load(room), self.config) == "closed"
 
@@ -126,8 +134,7 @@ class Line(Generic[Place]):
 
     def _waiting(self, room: Room) -> int:
         """Requests in line, and those inside that wait for a slot of the engine."""
-        in_line, inside = len(self._own) + len(self._others), self._own_inside + self._others_inside + room.elsewhere
-        return in_line + inside - room.slots if inside > room.slots else in_line
+        return len(self._own) + len(self._others) + room.queued(self.inside)
 
     def is_full_for(self, peer: str, room: Room) -> bool:
         """Whether this peer has as many places in line as one may have."""
@@ -145,6 +152,32 @@ class Line(Generic[Place]):
         """Whether somebody waits with several requests, so that who has none gets a place where all are taken."""
         peers = [place.peer for place in self._others if place.peer]
         return len(set(peers)) < len(peers)
+
+    def settle(self, room: Room) -> None:
+        """Something else has happened than that one of our own came or went calmly: whether it may do so now."""
+        if room is not self._room:
+            self._room, self._calm_limit = room, calm_limit(room, self.config)
+        self._calm = self._calm_limit if self.is_empty else -1
+
+    def _is_calm_in(self, room: Room) -> bool:
+        """Whether the line is calm, and was found so in this room."""
+        return room is self._room and self.inside <= self._calm
+
+    def enters_calmly(self, place: Place) -> bool:
+        """Whether a request of our own enters a calm line, and it stays calm."""
+        if self.inside >= self._calm:
+            return False
+        place.is_inside = True
+        self.inside += 1
+        self.arrivals += 1
+        return True
+
+    def leaves_calmly(self, place: Place) -> bool:
+        """Whether a request leaves that is our own and inside, while the line is calm."""
+        if self.inside > self._calm or not place.is_own:
+            return False
+        self.inside -= 1
+        return True
 
     def enters_at_once(self, place: Place, room: Room) -> bool:
         """Whether a request enters now, as if it had joined and been admitted: nobody waits, and it may."""
@@ -182,8 +215,9 @@ class Line(Generic[Place]):
             if not place.is_own:
                 self._share.leave(place)
         elif place.is_own:
-            self._own_inside -= 1
+            self.inside -= 1
         else:
+            self.inside -= 1
             self._others_inside -= 1
             self._share.leave(place, place.counted if place.work is None else place.work)
             self._of_peer[place.peer] -= 1
@@ -216,7 +250,7 @@ class Line(Generic[Place]):
 
     def _lets_own_in(self, room: Room) -> bool:
         """Whether the first of our own enters, where no other peer's request goes before it."""
-        return not room.is_ready or may_start_local(self._own_inside + self._others_inside, room)
+        return not room.is_ready or may_start_local(self.inside, room)
 
     def _lets_others_in(self, room: Room) -> bool:
         """Whether the first of the others enters, whose peer has room."""
@@ -231,9 +265,9 @@ class Line(Generic[Place]):
 
     def _enter(self, place: Place) -> None:
         place.is_inside = True
+        self.inside += 1
         self.arrivals += place.may_look
         if place.is_own:
-            self._own_inside += 1
             self._passed += bool(self._others)
         else:
             self._others_inside += 1

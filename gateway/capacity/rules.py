@@ -4,6 +4,7 @@ Remote jobs use at most slots - reserve of the engine; local requests start firs
 closed; a pulse carries that word, and others keep away from a closed door.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isinf
@@ -102,6 +103,10 @@ class Room(NamedTuple):
     is_elastic: bool = False  # the engine never said how many slots it has, and makes nobody wait
     is_ready: bool = True  # False: it is gone
 
+    def queued(self, inside: int) -> int:
+        """Of so many jobs that came through this door, and of the others there, those that wait for a slot."""
+        return max(0, inside + self.elsewhere - self.slots)
+
 
 class EngineLoad(NamedTuple):
     """What the engine is doing, as the gateway in front of it counts."""
@@ -199,6 +204,20 @@ def may_start_local(inside: int, room: Room) -> bool:
     and our place in it counts.
     """
     return inside < room.slots or room.is_elastic
+
+
+def calm_limit(room: Room, config: AdmissionConfig) -> int:
+    """So many may be inside, where nobody waits, while one of our own comes and goes and nothing changes for others.
+
+    Each of so many enters at once, and the line is full with none of them. -1: it is full, or the engine gone, anyway.
+    """
+    if not room.is_ready:
+        return -1
+
+    def is_noticed(inside: int) -> bool:
+        return not may_start_local(inside - 1, room) or is_line_full(room.queued(inside), room.slots, config)
+
+    return bisect_left(range(2 * SLOTS_LIMIT), True, key=is_noticed) - 1
 
 
 def retry_after_s(load: EngineLoad, config: AdmissionConfig, mean_service_s: float) -> int:

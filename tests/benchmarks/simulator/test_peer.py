@@ -39,7 +39,7 @@ def test_a_lone_engine_is_an_mmc_queue(slots: int, rho: float) -> None:
 
     def arrive(ask: Ask, now: float) -> None:
         job = Job(0, ask.output_tokens, lambda _, end: latency_s.append(end - now), never)
-        serving.join(Turn(job, now, is_own=True), now)
+        serving.join(Turn(now, is_own=True, job=job), now)
 
     for ask in asks:
         heapq.heappush(heap, (ask.at, next(order), partial(arrive, ask)))

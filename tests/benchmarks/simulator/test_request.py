@@ -79,7 +79,7 @@ def test_a_job_that_does_not_begin_where_it_was_promised_goes_elsewhere() -> Non
     for peer, tokens_per_s in ((0, 0.1), (1, 1000.0), (2, 50.0)):
         world.nodes[0].beliefs[world.ids[peer]].speed.observe_claim(1.0, 0, 10_000, 10_000 / tokens_per_s)
     never = Job(0, 10**6, lambda job, now: None, lambda job, now: None)
-    world.serving[1].join(Turn(never, 0.0, is_own=True), 0.0)
+    world.serving[1].join(Turn(0.0, is_own=True, job=never), 0.0)
     (ask,) = plain_asks(1.0, 1, 1, EXPONENTIAL, "poisson", 1)
 
     (answer,) = carry(world, [replace(ask, output_tokens=100)])

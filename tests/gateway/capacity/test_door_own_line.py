@@ -70,6 +70,7 @@ async def test_nothing_is_held_back_that_the_engine_might_start(
     door = door_of(2)
     inside = await jobs(door, local, remote=False)
     door.engine.state = replace(ready(2), **state)  # type: ignore[misc, arg-type]
+    door.admit_waiting()
 
     newcomer = await jobs(door, 1, remote=False)
 

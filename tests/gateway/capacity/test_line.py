@@ -199,30 +199,46 @@ def test_whatever_happens_the_line_keeps_its_laws(
         assert not any(ticket.is_own for ticket in line) or load.ours >= slots
 
 
-@given(slots=st.integers(1, 3), limit=st.integers(0, 2), is_ready=st.booleans(), is_elastic=st.booleans(), steps=STEPS)
-def test_who_enters_at_once_is_who_would_enter_from_the_line(
-    slots: int, limit: int, is_ready: bool, is_elastic: bool, steps: list[tuple[str, int]]
+ROOMS = st.lists(
+    st.builds(Room, st.integers(1, 3), st.integers(0, 3), is_elastic=st.booleans(), is_ready=st.booleans()), min_size=1
+)
+BUSY = st.lists(st.tuples(st.sampled_from(["own", "stays", "other", "leave", "leave", "room"]), st.integers(0, 99)))
+
+
+@given(rooms=ROOMS, queue=st.sampled_from([0.0, 0.5, 2.0]), limit=st.integers(0, 2), steps=BUSY)
+def test_who_goes_by_a_short_way_is_who_would_go_by_the_line(
+    rooms: list[Room], queue: float, limit: int, steps: list[tuple[str, int]]
 ) -> None:
-    """The same events, with and without the short way in: the same are inside, wait, and are counted."""
-    room = Room(slots, 0, is_elastic, is_ready)
-    short, long = Line[Ticket](AdmissionConfig(), limit=limit), Line[Ticket](AdmissionConfig(), limit=limit)
+    """The same events, with and without short ways: the same are inside, wait, are counted, and find it closed."""
+    config, room = AdmissionConfig(queue_per_slot=queue), rooms[0]
+    short, long = Line[Ticket](config, limit=limit), Line[Ticket](config, limit=limit)
     there = list[tuple[Ticket, Ticket]]()
     for now, (step, which) in enumerate(steps):
-        if step == "leave" and there:
-            for line, ticket in zip((short, long), there.pop(which % len(there)), strict=True):
-                line.leave(ticket)
+        is_calm = False
+        if step == "room":
+            room = rooms[which % len(rooms)]
+        elif step == "leave" and there:
+            mine, twin = there.pop(which % len(there))
+            is_calm = short.leaves_calmly(mine)
+            if not is_calm:
+                short.leave(mine)
+            long.leave(twin)
         elif step != "leave":
             is_own, peer = step != "other", f"peer {which % 2}" if step == "other" else ""
             mine, twin = (Ticket(now, is_own=is_own, may_look=step == "own", peer=peer) for _ in range(2))
             there.append((mine, twin))
-            if not short.enters_at_once(mine, room):
+            is_calm = is_own and short.enters_calmly(mine)
+            if not is_calm and not short.enters_at_once(mine, room):
                 short.join(mine)
             long.join(twin)
-        list(short.admit(room))
+        if not is_calm:
+            list(short.admit(room))
+            short.settle(room)
         list(long.admit(room))
 
         assert [mine.is_inside for mine, _ in there] == [twin.is_inside for _, twin in there]
         assert (short.load(room), short.arrivals) == (long.load(room), long.arrivals)
+        assert short.is_closed(room) == long.is_closed(room)
         assert [ticket.since for ticket in short] == [ticket.since for ticket in long]
         assert short._share._present == long._share._present
 

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from gateway.capacity.rules import (
     AdmissionConfig,
     EngineLoad,
+    Room,
     admission_state,
+    calm_limit,
     may_start_remote,
     remote_slots,
     retry_after_s,
@@ -54,6 +56,21 @@ def test_remote_work_never_takes_the_reserve_nor_passes_the_owner(load: EngineLo
 @given(loads)
 def test_an_open_door_means_starting_at_once(load: EngineLoad) -> None:
     assert admission_state(load, CONFIG) != "open" or may_start_remote(load, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("room", "limit"),
+    [
+        (Room(8), 8),  # a ninth would wait
+        (Room(8, is_elastic=True), 23),  # with a 24th the line would be full
+        (Room(8, elsewhere=14), 8),
+        (Room(8, elsewhere=20), 3),
+        (Room(8, elsewhere=40), -1),  # it is full already
+        (Room(8, is_ready=False), -1),
+    ],
+)
+def test_a_line_is_calm_while_our_own_start_at_once_and_keep_nobody_out(room: Room, limit: int) -> None:
+    assert limit == calm_limit(room, CONFIG)
 
 
 def test_retry_after_is_the_time_the_queue_needs() -> None:
