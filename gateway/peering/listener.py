@@ -1,4 +1,4 @@
-"""What other peers reach of us: the ASGI app of the paths below /peer/1/. No other path exists here.
+"""What other peers reach of us: the app of the paths below /peer/1/. No other path exists here.
 
 It lets discovery authenticate a request, asks whether the peer may, reads the bounded body, and gives the request to
 whoever answers it: hop/answers.py, or hop/delegations.py where an engine is asked. A peer of 0.1.0 does not tell its
@@ -7,8 +7,7 @@ body's hash in the head; then the body is read before the signature is verified,
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -38,16 +37,9 @@ from gateway.peering.reach.relay import REACH_LIMIT_BYTES, REACH_PATH
 from gateway.peering.remote import DELEGATE_PATH
 from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
 from gateway.peering.settling import TAB_PATH
-from gateway.server.answering import AsgiClient, Send
-from gateway.server.connection import Bounds, connection_of
-from gateway.server.edge import (
-    ClientGone,
-    Receive,
-    Scope,
-    client_of,
-    headers_of,
-    read_body,
-)
+from gateway.server.connection import Bounds, Connection
+from gateway.server.edge import ClientGone, read_pieces
+from gateway.server.exchange import Exchange
 from gateway.server.spool import spooled
 from gateway.telemetry.metrics import Telemetry
 
@@ -85,7 +77,7 @@ class PeerConfig:
 
 
 class PeerApp:
-    """ASGI app of the peer listener."""
+    """The app of the peer listener (gateway.server.connection.meeting)."""
 
     def __init__(
         self,
@@ -117,103 +109,106 @@ class PeerApp:
             SESSION_PATH: allowance.may_open,
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = client_of(scope, send, {})
+    async def meet(self, asked: Exchange) -> None:
+        """Answer another peer's request, or say why it is not answered."""
         try:
-            await self._answer(scope, receive, client)
+            await self._answer(asked)
         except Refused as refused:
             self._telemetry.observe_turned_away(refused.code)
-            await asyncio.sleep(self._endpoint.pause_s(_place_of(scope)[0]))
-            await _send(client, refused.status, self._endpoint.refusal(refused))
+            await asyncio.sleep(self._endpoint.pause_s(asked.ip))
+            await asked.answer(refused.status, "application/json", self._endpoint.refusal(refused))
         except ClientGone:
             pass
 
-    async def _answer(self, scope: Scope, receive: Receive, client: AsgiClient) -> None:
-        path, headers = scope["path"], headers_of(scope)
-        if path not in BODY_LIMITS_BYTES or scope["method"] != "POST":
+    async def _answer(self, asked: Exchange) -> None:
+        path, headers = asked.path, asked.headers
+        if path not in BODY_LIMITS_BYTES or asked.method != "POST":
             raise Refused(404, "not_found", "this is a PPAI peer port: applications use the client port")
         if "content-encoding" in headers or "upgrade" in headers:
             raise Refused(400, "malformed", "no content-encoding, no upgrade")
-        ip, port = _place_of(scope)
         in_session = NUMBER_HEADER in headers and path in IN_SESSIONS
         if not in_session:
-            self._endpoint.expect(path, headers, ip)
+            self._endpoint.expect(path, headers, asked.ip)
         size = _size(headers, BODY_LIMITS_BYTES[path])
         if path in (HELLO_PATH, JOIN_PATH):
-            body, _ = await _read(scope, receive, size)
-            await _send(client, 200, await self._meet(path, body, ip, scope))
+            body, _ = await _read(asked, size)
+            await _send(asked, await self._welcome(body, asked))
             return
-        raw_path = scope.get("raw_path", b"").decode("latin-1")
-        if query := scope["query_string"].decode("latin-1"):
-            raw_path += f"?{query}"
         claimed, peer, sign = headers.get(BODY_HEADER), UNPROVED, self._sign
         if in_session:
-            session = self._in_session(scope, raw_path, headers)
+            session = self._in_session(asked)
             peer, sign = session.asker.id, session.sealer()
-            self._see_to(peer, path, scope)
+            self._see_to(peer, asked)
         elif claimed is not None:
-            peer = self._let_in(path, raw_path, headers, claimed, scope)
+            peer = self._let_in(asked, claimed)
         if path == OTHER_PATH:
-            await self._answer_other(Call(peer, ip, sign, scope, receive, client), size, claimed)
+            await self._answer_other(Call(peer, sign, asked), size, claimed)
             return
-        with self._held(_voucher(scope, headers) if claimed is None else peer, size):
-            body, sha256 = await _read(scope, receive, size)
+        holder = _voucher(asked) if claimed is None else peer
+        self._hold(holder, size)
+        try:
+            body, sha256 = await _read(asked, size)
             if claimed is None:
-                peer = self._let_in(path, raw_path, headers, sha256, scope)
+                peer = self._let_in(asked, sha256)
             else:
                 self._check_body(peer, claimed, sha256)
             if path == DELEGATE_PATH:
-                await self._delegations.answer(Call(peer, ip, sign, scope, receive, client), body, sha256)
+                await self._delegations.answer(Call(peer, sign, asked), body, sha256)
             elif path == SESSION_PATH:
-                await _send(client, 200, self._open_session(peer, body, scope))
+                await _send(asked, self._open_session(peer, body, asked))
             else:
-                await _send(client, 200, await self._answers.to(path, Question(peer, ip, port, body)))
+                ip, port = asked.connection.client or ("", 0)
+                await _send(asked, await self._answers.to(path, Question(peer, ip, port, body)))
+        finally:
+            self._allowance.release(holder, size)
 
     async def _answer_other(self, call: Call, size: int, claimed: str | None) -> None:
         """A request beside chat, whose body lies in a file while it is answered. Raises Refused."""
         if claimed is None:
             raise Refused(400, "malformed", f"{OTHER_PATH} needs {BODY_HEADER}")
         digest = hashlib.sha256()
-        with self._held(call.peer, size):
-            async with spooled(call.receive, size, digest.update) as body:
+        self._hold(call.peer, size)
+        try:
+            async with spooled(call.asked.receive, size, digest.update) as body:
                 self._check_body(call.peer, claimed, digest.hexdigest())
                 await self._delegations.answer_other(call, body, claimed)
+        finally:
+            self._allowance.release(call.peer, size)
 
-    async def _meet(self, path: str, body: bytes, ip: str, scope: Scope) -> bytes:
+    async def _welcome(self, body: bytes, asked: Exchange) -> bytes:
         """The answer to somebody who has proved nothing yet. Raises Refused."""
-        if path == JOIN_PATH:
-            return await self._join(body, ip)
-        answer = self._endpoint.handle_hello(body, ip)
-        self._note_entry(scope)
+        if asked.path == JOIN_PATH:
+            return await self._join(body, asked.ip)
+        answer = self._endpoint.handle_hello(body, asked.ip)
+        self._note_entry(asked)
         return answer
 
     # --- who asks ---
 
-    def _in_session(self, scope: Scope, raw_path: str, headers: Mapping[str, str]) -> Session:
+    def _in_session(self, asked: Exchange) -> Session:
         """The session of this connection, in which this request is made. Raises Refused; there is none then."""
-        connection = connection_of(scope)
-        session = connection.session if connection is not None else None
+        connection = _connection_of(asked)
+        session = connection.session
         try:
-            return self._transport.sessions.check(session if isinstance(session, Session) else None, raw_path, headers)
+            return self._transport.sessions.check(
+                session if isinstance(session, Session) else None, asked.raw_path, asked.headers
+            )
         except Refused as refused:
-            if isinstance(session, Session) and connection is not None:
+            if isinstance(session, Session):
                 connection.session = None
                 if refused.code == "bad_signature":
                     self._endpoint.note_forgery(session.asker.id)
             raise
 
-    def _open_session(self, peer: PeerId, body: bytes, scope: Scope) -> bytes:
+    def _open_session(self, peer: PeerId, body: bytes, asked: Exchange) -> bytes:
         """Open a session on this connection. Raises Refused."""
-        connection = connection_of(scope)
-        if connection is None:
-            raise Refused(404, "not_found", "no sessions are held here")
-        answer, connection.session = self._transport.open_session(peer, body)
+        answer, _connection_of(asked).session = self._transport.open_session(peer, body)
         return answer
 
-    def _let_in(self, path: str, raw_path: str, headers: Mapping[str, str], sha256: str, scope: Scope) -> PeerId:
+    def _let_in(self, asked: Exchange, sha256: str) -> PeerId:
         """Who signed this request, and may make it. Raises Refused."""
-        peer = self._endpoint.authenticate("POST", raw_path, headers, sha256, _place_of(scope)[0])
-        self._see_to(peer, path, scope)
+        peer = self._endpoint.authenticate("POST", asked.raw_path, asked.headers, sha256, asked.ip)
+        self._see_to(peer, asked)
         return peer
 
     def _check_body(self, peer: PeerId, claimed: str, sha256: str) -> None:
@@ -224,45 +219,40 @@ class PeerApp:
 
     # --- whether it may ---
 
-    def _see_to(self, peer: PeerId, path: str, scope: Scope) -> None:
+    def _see_to(self, peer: PeerId, asked: Exchange) -> None:
         """Whether this peer, which proved itself, may make this request. Raises Refused."""
+        path = asked.path
         if self._may(peer, "ask"):
-            self._see_in(scope, peer)
+            self._see_in(asked, peer)
         elif path != SYNC_PATH:
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
         if path in (DELEGATE_PATH, OTHER_PATH):
-            self._delegations.admit(peer, _place_of(scope)[0])
-        if path in self._may_ask and not self._may_ask[path](peer, self._clock()):
+            self._delegations.admit(peer, asked.ip)
+        elif path in self._may_ask and not self._may_ask[path](peer, self._clock()):
             raise Refused(429, "too_many_requests", "slow down")
 
-    def _see_in(self, scope: Scope, peer: PeerId) -> None:
+    def _see_in(self, asked: Exchange, peer: PeerId) -> None:
         """A peer with rights makes a request on this connection. Raises Refused."""
-        connection = connection_of(scope)
-        if connection is None or connection.vouched_by == peer:
+        connection = _connection_of(asked)
+        if connection.vouched_by == peer:
             return
         if not connection.vouch(peer):
             raise Refused(429, "too_many_requests", "you have too many connections to this peer")
-        self._note_entry(scope)
+        self._note_entry(asked)
 
-    def _note_entry(self, scope: Scope) -> None:
-        if scope.get("server"):
-            self._entered(str(scope["server"][0]))
+    def _note_entry(self, asked: Exchange) -> None:
+        if asked.connection.server:
+            self._entered(asked.connection.server[0])
 
-    @contextmanager
-    def _held(self, sender: PeerId, size: int) -> Iterator[None]:
-        """Room for a body while it is read and answered. Raises Refused."""
+    def _hold(self, sender: PeerId, size: int) -> None:
+        """Room for a body while it is read and answered: to be released. Raises Refused."""
         if not self._allowance.hold(sender, size):
             raise Refused(429, "busy", "there is no room for a request of that size now: try again")
-        try:
-            yield
-        finally:
-            self._allowance.release(sender, size)
 
 
-def _place_of(scope: Scope) -> tuple[str, int]:
-    """The caller's (address, port); ("", 0) where its connection is gone already."""
-    ip, port = scope.get("client") or ("", 0)
-    return str(ip), int(port)
+def _connection_of(asked: Exchange) -> Connection:
+    assert isinstance(asked.connection, Connection), "no worker stands before this listener"
+    return asked.connection
 
 
 def _size(headers: Mapping[str, str], limit_bytes: int) -> int:
@@ -275,19 +265,21 @@ def _size(headers: Mapping[str, str], limit_bytes: int) -> int:
     return int(length)
 
 
-async def _read(scope: Scope, receive: Receive, size: int) -> tuple[bytes, str]:
+async def _read(asked: Exchange, size: int) -> tuple[bytes, str]:
     """The body and its SHA-256, fed as it comes in: 8 MiB at once would keep everybody else waiting."""
+    body = asked.body(size)
+    if body is not None:
+        return body, hashlib.sha256(body).hexdigest()
     digest = hashlib.sha256()
-    body = await read_body(scope, receive, size, digest.update)
+    body = await read_pieces(asked.receive, size, digest.update)
     return body, digest.hexdigest()
 
 
-def _voucher(scope: Scope, headers: Mapping[str, str]) -> PeerId:
+def _voucher(asked: Exchange) -> PeerId:
     """Whose body this will be, as far as we know before it is read: who proved himself on this connection before."""
-    connection = connection_of(scope)
-    is_same = connection is not None and connection.vouched_by == headers.get("ppai-id")
-    return PeerId(headers["ppai-id"]) if is_same else UNPROVED
+    claimed = asked.headers.get("ppai-id")
+    return PeerId(claimed) if claimed is not None and claimed == _connection_of(asked).vouched_by else UNPROVED
 
 
-async def _send(client: AsgiClient, status: int, body: bytes) -> None:
-    await client.answer(status, "application/json" if status >= 400 else "application/octet-stream", body)
+async def _send(asked: Exchange, body: bytes) -> None:
+    await asked.answer(200, "application/octet-stream", body)

@@ -87,6 +87,17 @@ class Exchange(AsgiClient):
         """The caller's address; empty where its connection is gone already."""
         return self.connection.client[0] if self.connection.client else ""
 
+    @property
+    def query(self) -> bytes:
+        """What stands behind the path's question mark."""
+        return self._url.query or b""
+
+    @property
+    def raw_path(self) -> str:
+        """Path and query, as they came."""
+        path: bytes = self._url.path
+        return (b"%b?%b" % (path, self.query) if self._url.query else path).decode("latin-1")
+
     def scope(self) -> dict[str, Any]:
         """ASGI's, made anew: whoever has it has this object, which would not be freed at once if it had it, too."""
         connection = self.connection
@@ -101,7 +112,7 @@ class Exchange(AsgiClient):
             "root_path": "",
             "path": self.path,
             "raw_path": self._url.path,
-            "query_string": self._url.query or b"",
+            "query_string": self.query,
             "headers": [(name.lower(), value) for name, value in self._fields],
             "extensions": {"ppai.exchange": self},
         }

@@ -22,8 +22,8 @@ from gateway.peering.frames import FIRST_SIGN_S, HEARTBEAT_S, encode_refusal, qu
 from gateway.peering.given import Given
 from gateway.peering.passing import PassedOn
 from gateway.peering.settling import Settling
-from gateway.server.answering import AsgiClient
-from gateway.server.edge import Receive, Scope, headers_of, until_gone, watched_of
+from gateway.server.edge import until_gone
+from gateway.server.exchange import Exchange
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, Tracing, Untraced
 from gateway.upstream import Patience
@@ -32,14 +32,11 @@ log = logging.getLogger(__name__)
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One request of another peer: who made it from where, what signs its receipt, and whom to write to."""
+    """One request of another peer: who made it, what signs its receipt, and what was asked, to be answered."""
 
     peer: PeerId
-    ip: str
     sign: Sign
-    scope: Scope
-    receive: Receive
-    client: AsgiClient
+    asked: Exchange
 
 
 class Delegations:
@@ -90,23 +87,23 @@ class Delegations:
 
     async def answer_other(self, call: Call, body: bytes | mmap, sha256: str) -> None:
         """Answer a request beside chat."""
-        given, query = self._given(call.peer), call.scope["query_string"]
+        given, query = self._given(call.peer), call.asked.query
         work = PassedOn(self._doors, given, query, body, sha256, self._patience, call.sign, self._clock)
         await self._run(work, call)
 
     async def _run(self, work: Delegated | PassedOn, call: Call) -> None:
         try:
-            await until_gone(self._delegate(work, call), watched_of(call.scope, call.receive))
+            await until_gone(self._delegate(work, call), call.asked)
         except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
             log.warning("answer_ended_by_stop peer=%s", call.peer[:10])
             stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")
-            await call.client.send(stopping, more=False)
+            await call.asked.send(stopping, more=False)
             raise
 
     async def _delegate(self, work: Delegated | PassedOn, call: Call) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
-        peer, client = call.peer, call.client
-        trace = self._tracing.served(headers_of(call.scope), is_known=self._vouches(peer))
+        peer, client = call.peer, call.asked
+        trace = self._tracing.served(client.headers, is_known=self._vouches(peer))
         began, first_at = self._clock(), None
 
         async def send(frame: bytes) -> None:
@@ -126,7 +123,7 @@ class Delegations:
             self._telemetry.observe_served(work.status, *work.usage)
             ttft_s = (first_at or now) - began if work.has_begun and work.is_stream else None
             trace.ended(work.endpoint, work.agent, Ended(work.status, None, ttft_s, now - began, *work.usage))
-            self._allowance.spend(peer, site_of(call.ip), 0, sums.work, now)
+            self._allowance.spend(peer, site_of(client.ip), 0, sums.work, now)
             self._settling.given(peer, sums)
             if work.is_in_vain:
                 self._allowance.failed(peer, now)
@@ -139,7 +136,7 @@ class _Beat:
     An answer that is there by then goes with its head in one write.
     """
 
-    def __init__(self, client: AsgiClient, interval_s: float, work: Delegated | PassedOn) -> None:
+    def __init__(self, client: Exchange, interval_s: float, work: Delegated | PassedOn) -> None:
         self._client, self._interval_s, self._work, self._sent = client, interval_s, work, client.sent
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(min(FIRST_SIGN_S, interval_s), self._look)
