@@ -92,7 +92,8 @@ class Belief:
     busy_s: float = 0.0
     turns_seen: float = 0.0  # waiting that we saw, and that we expected, in turns; h is the one over the other
     turns_expected: float = 0.0
-    as_of: float = -inf  # the evidence above stands as of this time
+    as_of: float = -inf  # the turns stand as of this time
+    counted_as_of: float = -inf  # and the four before them, which pulses alone add to, as of this one
     failures: int = 0  # in a row; those of jobs that were on their way together count as one
     failed_at: float = -inf  # when the last of them was known
     jobs: int = 0  # running + waiting, at `birth`
@@ -128,13 +129,15 @@ class Belief:
         While a slot is free, by news of this moment that count all jobs of ours, what answers have taught waits until
         FRESH_S has passed: only the jobs are counted anew. What lets us down counts at once.
         """
-        known = self._expected
-        is_counted = self.last_arrival <= self.birth and now - self.birth < FRESH_S and not (self.late or self.failures)
-        if known is None or not (self.has_news and is_counted and 0.0 <= now - self._expected_at < FRESH_S):
+        known, birth = self._expected, self.birth
+        if known is None or not self.has_news or not 0.0 <= now - self._expected_at < FRESH_S:
             return self.expected(now)
-        jobs, free_from = float(max(self.jobs, len(self.reservations))), self.slots - 1.0
-        is_free = known.slots == self.slots and jobs <= free_from and known.backlog <= free_from
-        return beside(known, jobs) if is_free else self.expected(now)
+        if self.last_arrival > birth or now - birth >= FRESH_S or self.late or self.failures:
+            return self.expected(now)
+        jobs, own_jobs, free_from = self.jobs, len(self.reservations), self.slots - 1
+        jobs = jobs if jobs > own_jobs else own_jobs
+        is_free = jobs <= free_from and known.backlog <= free_from and known.slots == self.slots
+        return beside(known, float(jobs)) if is_free else self.expected(now)
 
     def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> bool:
         """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored.
@@ -143,9 +146,11 @@ class Belief:
         """
         if birth < self.birth:
             return False
-        jobs = jobs if 0 <= jobs <= JOBS_LIMIT else 0 if jobs < 0 else JOBS_LIMIT
-        slots = slots if 1 <= slots < SLOTS_LIMIT else 1 if slots < 1 else SLOTS_LIMIT - 1
-        is_same = (jobs, slots, admission) == (self.jobs, self.slots, self.admission)
+        if not 0 <= jobs <= JOBS_LIMIT:
+            jobs = 0 if jobs < 0 else JOBS_LIMIT
+        if not 1 <= slots < SLOTS_LIMIT:
+            slots = 1 if slots < 1 else SLOTS_LIMIT - 1
+        is_same = jobs == self.jobs and slots == self.slots and admission == self.admission
         is_known = is_same and birth - self.birth < FRESH_S and not self.reservations
         self.jobs, self.slots, self.admission, self.birth = jobs, slots, admission, birth
         if admission == "closed":
@@ -169,6 +174,7 @@ class Belief:
         if last is None or last.gen != pulse.gen or not _advanced(last, pulse):
             return
         self._forget(birth)
+        self._forget_counts()
         seconds = (pulse.t_ms - last.t_ms) / 1000
         busy_s = min((pulse.busy_ms - last.busy_ms) / 1000, max(1, pulse.slots) * seconds)
         share, limit = min(1.0, self.config.tau_s / seconds), JOBS_PER_S_LIMIT * seconds
@@ -190,12 +196,12 @@ class Belief:
         - else an answer with tokens: waiting, reading and writing are told apart
         """
         self._forget(now)
-        job = reservation.job
-        if outcome.status == "ok" and self.admission == "closed":
+        job, status = reservation.job, outcome.status
+        if status == "ok" and self.admission == "closed":
             self.admission = "soft"
-        if outcome.status == "refused":
+        if status == "refused":
             self.admission, self.closed_at = "closed", now
-        elif outcome.status == "failed":
+        elif status == "failed":
             self._observe_failure(reservation, now)
             self._observe_wait(job, max(outcome.latency_s, self.config.failure_s))
         elif outcome.ttft_s is None:
@@ -213,6 +219,7 @@ class Belief:
 
     def row(self) -> Evidence[float]:
         """The evidence as numbers, all of them floats."""
+        self._forget_counts()
         config, (prefill_s, step_s, stream_s) = self.config, self.speed.rates()
         birth, unseen, late_since = self.birth, 0, inf
         opens_at = self.closed_at + CLOSED_S if self.admission == "closed" else inf
@@ -250,24 +257,21 @@ class Belief:
         warm there teaches instead whether the engine had kept it.
         """
         self.speed.observe_decode(job.streams, outcome.tokens - 1, outcome.latency_s - ttft_s)
-        rates = self.speed.rates()
-        started_s = ttft_s - job.transit_s - rates.step_s - rates.stream_s * job.streams
+        started_s, prefill_s = ttft_s - job.transit_s - self.speed.step_s(job.streams), self.speed.prefill_s
         if job.is_at_once:
             if warm_tokens := job.warm_tokens:
-                late_s = started_s - job.prompt_tokens * rates.prefill_s
-                self._observe_warmth(warm_tokens * rates.prefill_s, late_s)
+                self._observe_warmth(warm_tokens * prefill_s, started_s - job.prompt_tokens * prefill_s)
                 return
             self.speed.observe_prefill(job.prompt_tokens, started_s)
         self._observe_wait(job, started_s - job.prompt_tokens * self.speed.prefill_s)
 
     def _observe_whole(self, job: Expectation, outcome: Outcome) -> None:
         """One figure for waiting, reading and decoding. Where hardly any wait was expected, it teaches decoding."""
-        served_s = outcome.latency_s - job.transit_s - job.prompt_tokens * self.speed.prefill_s
+        speed, tokens = self.speed, outcome.tokens
+        served_s = outcome.latency_s - job.transit_s - job.prompt_tokens * speed.prefill_s
         if job.is_at_once:
-            self.speed.observe_decode(job.streams, outcome.tokens, served_s)
-        rates = self.speed.rates()
-        step_s = rates.step_s + rates.stream_s * job.streams
-        self._observe_wait(job, served_s - outcome.tokens * step_s)
+            speed.observe_decode(job.streams, tokens, served_s)
+        self._observe_wait(job, served_s - tokens * speed.step_s(job.streams))
 
     def _observe_warmth(self, saving_s: float, late_s: float) -> None:
         """A first token came `late_s` later than if the engine had kept what should save it `saving_s` of reading.
@@ -284,18 +288,28 @@ class Belief:
         self.turns_expected += job.wait_s / job.turn_s + 1.0
 
     def _forget(self, now: float) -> None:
-        """a ← φ·a + (1-φ)·a0, φ = exp(-w/τ): the evidence beside the prior fades by φ."""
-        keep = exp(min(0.0, self.as_of - now) / self.config.tau_s)
+        """a ← φ·a + (1-φ)·a0, φ = exp(-w/τ): the evidence beside the prior fades by φ, all but the counts."""
+        if now <= self.as_of:
+            return
+        keep = exp((self.as_of - now) / self.config.tau_s)
+        if self.kept_share < 1.0:
+            self.kept_share = 1.0 - (1.0 - self.kept_share) * keep**0.1  # ten times as slowly: engines rarely change
+        if self.failures > 1:
+            keep **= 1.0 / self._memory
+        self.turns_seen *= keep
+        self.turns_expected *= keep
+        self.as_of = now
+
+    def _forget_counts(self) -> None:
+        """The counts fade by as much; only where they are read or added to, since answers come more often than that."""
+        if self.as_of <= self.counted_as_of:
+            return
+        keep = exp((self.counted_as_of - self.as_of) / self.config.tau_s)
         self.arrivals *= keep
         self.exposure_s *= keep
         self.completions *= keep
         self.busy_s *= keep
-        keep_turns = keep ** (1.0 / self._memory)
-        self.turns_seen *= keep_turns
-        self.turns_expected *= keep_turns
-        if self.kept_share < 1.0:
-            self.kept_share = 1.0 - (1.0 - self.kept_share) * keep**0.1  # ten times as slowly: engines rarely change
-        self.as_of = max(self.as_of, now)
+        self.counted_as_of = self.as_of
 
 
 def _advanced(last: Pulse, pulse: Pulse) -> bool:

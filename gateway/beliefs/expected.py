@@ -95,8 +95,11 @@ class Expected(NamedTuple, Generic[Each]):
 
 
 def beside(known: Expected[float], jobs: float) -> Expected[float]:
-    """The same with so many jobs at the peer, where a slot is free with them and was before."""
-    return Expected._make((jobs, streams(jobs, known.slots), *known[2:]))
+    """The same with so many jobs at the peer, where a slot is free with them and was before.
+
+    All of them and one more are decoded together then (`streams`).
+    """
+    return tuple.__new__(Expected, (jobs, jobs + 1.0, *known[2:]))
 
 
 def service_rate(of: Expected[Real]) -> Real:

@@ -6,7 +6,7 @@ restarted, another one costs less.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
@@ -23,14 +23,14 @@ class SessionConfig:
     room_tokens: Annotated[float, msgspec.Meta(gt=0)] = 16_384.0
 
 
-class WorkDone(NamedTuple):
+class WorkDone(msgspec.Struct, frozen=True):
     """All tokens that a peer has read and written since it started, as it last said. `gen` None: it has not said."""
 
     gen: int | None = None
     tokens: int = 0
 
 
-class Warm(NamedTuple):
+class Warm(msgspec.Struct, frozen=True):
     """One conversation at the agent that answered it last."""
 
     queue: PeerId  # the key of the belief about it: its peer, or one of the engines
@@ -48,8 +48,8 @@ class Warm(NamedTuple):
         """
         if work_done.gen is None or work_done.gen != self.work_done.gen:
             return 0.0
-        others = max(0, work_done.tokens - self.work_done.tokens - 2 * self.tokens)
-        return self.tokens * max(0.0, 1.0 - others / room_tokens)
+        others = work_done.tokens - self.work_done.tokens - 2 * self.tokens
+        return self.tokens * max(0.0, 1.0 - others / room_tokens) if others > 0 else float(self.tokens)
 
 
 class Sessions:

@@ -7,6 +7,7 @@ Knows nothing of queues or peers.
 """
 
 from dataclasses import dataclass, field
+from operator import add
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -43,22 +44,33 @@ class Rates(NamedTuple):
     stream_s: float
 
 
-@dataclass(slots=True)
-class Speed:
-    """Least-squares sums over own observations (x streams, y seconds a token), and the peer's own claim beside them."""
+class _Sums(NamedTuple):
+    """What least squares need of observations (x streams, y seconds a token), each of some weight w."""
 
-    config: SpeedConfig = field(default_factory=SpeedConfig)
     weight: float = 0.0  # Σw
     x: float = 0.0  # Σw·x
     xx: float = 0.0
     y: float = 0.0
     xy: float = 0.0
+
+
+@dataclass(slots=True)
+class Speed:
+    """Least-squares sums over own observations, and the peer's own claim beside them."""
+
+    config: SpeedConfig = field(default_factory=SpeedConfig)
+    prefill_s: float = field(init=False)  # seconds a prompt token, by the next two and the prior
     prompt_nn: float = 0.0  # Σ n_in²
     prompt_nt: float = 0.0  # Σ n_in·seconds
     claim_tokens: float = 0.0
     claim_busy_s: float = 0.0  # slot-seconds of decoding, and Σ busy·x
     claim_streams: float = 0.0
-    _step: tuple[float, float] | None = None  # a and b as estimated; None: something was observed since
+    _own: tuple[float, ...] = _Sums()
+    _given: tuple[float, ...] | None = None  # the sums of claim and prior; None: something was claimed since
+    _rates: Rates | None = None  # as estimated; None: something was observed since
+
+    def __post_init__(self) -> None:
+        self.prefill_s = self.config.prior_prefill_s
 
     def observe_decode(self, streams: float, tokens: int, seconds: float) -> None:
         """One answer of ours: `tokens` in `seconds`, `streams` in flight at its start.
@@ -67,20 +79,20 @@ class Speed:
         """
         if tokens < 2 or seconds < 0:
             return
-        self._step = None
-        w, y = min(1.0, tokens / 32), seconds / tokens
-        keep = 1.0 - w / self.config.memory
-        self.weight = keep * self.weight + w
-        self.x = keep * self.x + w * streams
-        self.xx = keep * self.xx + w * streams * streams
-        self.y = keep * self.y + w * y
-        self.xy = keep * self.xy + w * streams * y
+        w = tokens / 32 if tokens < 32 else 1.0
+        keep, wx, wy = 1.0 - w / self.config.memory, w * streams, w * seconds / tokens
+        weight, x, xx, y, xy = self._own
+        self._own = keep * weight + w, keep * x + wx, keep * xx + wx * streams, keep * y + wy, keep * xy + wy * streams
+        self._rates = None
 
     def observe_prefill(self, prompt_tokens: int, seconds: float) -> None:
         """One prompt of ours read in `seconds`, network and waiting already taken off."""
         keep = 1.0 - 1.0 / self.config.memory
         self.prompt_nn = keep * self.prompt_nn + prompt_tokens * prompt_tokens
         self.prompt_nt = keep * self.prompt_nt + prompt_tokens * max(0.0, seconds)
+        prior = self.config.prefill_tokens**2
+        self.prefill_s = (self.prompt_nt + prior * self.config.prior_prefill_s) / (self.prompt_nn + prior)
+        self._rates = None
 
     def observe_claim(self, streams: float, tokens_in: int, tokens_out: int, busy_s: float) -> None:
         """What the peer says it did between two pulses: `busy_s` slot-seconds with `streams` in flight on average.
@@ -89,13 +101,13 @@ class Speed:
         """
         if tokens_out <= 0 or busy_s <= 0:
             return
-        self._step = None
         decoding_s = max(0.0, busy_s - tokens_in * self.prefill_s)
         share = min(1.0, self.config.claim_tokens / tokens_out)
         keep = self.config.claim_tokens / (self.config.claim_tokens + share * tokens_out)
         self.claim_tokens = keep * self.claim_tokens + share * tokens_out
         self.claim_busy_s = keep * self.claim_busy_s + share * decoding_s
         self.claim_streams = keep * self.claim_streams + share * tokens_out * streams
+        self._given = self._rates = None
 
     def rates(self) -> Rates:
         """The present estimate; all three at least 0.
@@ -103,36 +115,29 @@ class Speed:
         Minimises Σw·(y - a - b·x)² over own answers and the claim, plus ((1-r)·b - r·a)²: the prior states the shape,
         how much a further stream slows the rest, and leaves the level to the data.
         """
-        if self._step is None:
-            self._step = self._estimate()
-        return Rates(self.prefill_s, *self._step)
+        if self._rates is None:
+            self._rates = Rates(self.prefill_s, *self._estimate())
+        return self._rates
 
-    @property
-    def prefill_s(self) -> float:
-        """Seconds a prompt token: one of the rates, alone."""
-        prior = self.config.prefill_tokens**2
-        return (self.prompt_nt + prior * self.config.prior_prefill_s) / (self.prompt_nn + prior)
+    def step_s(self, streams: float) -> float:
+        """a + b·streams: seconds an output token."""
+        _, a, b = self.rates()
+        return a + b * streams
 
     def _estimate(self) -> tuple[float, float]:
-        r = self.config.prior_stream_share
-        w, x, y = self._claim()
-        s0 = self.weight + w + r * r
-        s1 = self.x + w * x - r * (1 - r)
-        s2 = self.xx + w * x * x + (1 - r) * (1 - r)
-        t0 = self.y + w * y
-        t1 = self.xy + w * x * y
+        """a and b."""
+        if self._given is None:
+            self._given = self._claim()
+        s0, s1, s2, t0, t1 = map(add, self._own, self._given)
         determinant = s0 * s2 - s1 * s1
-        a = (s2 * t0 - s1 * t1) / determinant
-        b = (s0 * t1 - s1 * t0) / determinant
+        a, b = (s2 * t0 - s1 * t1) / determinant, (s0 * t1 - s1 * t0) / determinant
         if b < 0:  # the constrained optimum lies on the edge that the free one crossed
-            a, b = t0 / s0, 0.0
-        elif a < 0:
-            a, b = 0.0, t1 / s2
-        return a, b
+            return t0 / s0, 0.0
+        return (a, b) if a >= 0 else (0.0, t1 / s2)
 
-    def _claim(self) -> tuple[float, float, float]:
-        """The claim and the prior as one observation: weight, streams, seconds a token."""
-        tokens = self.claim_tokens + _PRIOR_TOKENS
-        streams = (self.claim_streams + _PRIOR_TOKENS) / tokens
-        seconds = (self.claim_busy_s + _PRIOR_TOKENS * self.config.prior_step_s) / tokens
-        return tokens / (tokens + _CLAIM_TOKENS), streams, seconds
+    def _claim(self) -> _Sums:
+        """The claim and the prior step time as one observation, and beside it what the prior says of the shape."""
+        r, tokens = self.config.prior_stream_share, self.claim_tokens + _PRIOR_TOKENS
+        w, x = tokens / (tokens + _CLAIM_TOKENS), (self.claim_streams + _PRIOR_TOKENS) / tokens
+        y = (self.claim_busy_s + _PRIOR_TOKENS * self.config.prior_step_s) / tokens
+        return _Sums(w + r * r, w * x - r * (1 - r), w * x * x + (1 - r) * (1 - r), w * y, w * x * y)

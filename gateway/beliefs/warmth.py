@@ -29,10 +29,11 @@ class Warmth:
     def observe(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """A turn has ended: who answered it holds the conversation; of one that failed nobody knows what is left."""
         queue, job = reservation.queue, reservation.job
-        if job.session is None or queue not in self._beliefs:
+        session, status = job.session, outcome.status
+        if session is None or queue not in self._beliefs:
             return
-        if outcome.status == "ok" and outcome.tokens > 0:
-            tokens = job.conversation_tokens + outcome.tokens
-            self._sessions.remember(job.session, Warm(queue, job.agent, tokens, now, self._beliefs[queue].work_done))
-        elif outcome.status == "failed":
-            self._sessions.forget(job.session)
+        if status == "ok" and outcome.tokens > 0:
+            tokens, work_done = job.conversation_tokens + outcome.tokens, self._beliefs[queue].work_done
+            self._sessions.remember(session, Warm(queue, job.agent, tokens, now, work_done))
+        elif status == "failed":
+            self._sessions.forget(session)

@@ -96,6 +96,24 @@ def test_a_silent_peer_decays_to_the_prior() -> None:
     assert prior == pytest.approx(after, rel=1e-3)
 
 
+@given(st.lists(exposures, min_size=1, max_size=8), st.integers(1, 5))
+def test_what_a_pulse_counts_fades_with_time_alone_however_many_answers_come(
+    steps: list[tuple[float, int, int, float]], answers: int
+) -> None:
+    """Answers of one token, which teach nothing of speed."""
+    alone, asked = beliefs(), beliefs()
+    for pulse, birth in pulses(steps):
+        alone.observe_pulse(pulse, birth)
+        asked.observe_pulse(pulse, birth)
+        for number in range(answers):
+            answered(asked, ttft_s=1.0, now=birth + 0.1 * number)
+
+    now = sum(step[0] for step in steps) + 7.0
+
+    for field in ("arrival_rate", "mean_service_s", "shape"):
+        assert expected(alone, now, field) == pytest.approx(expected(asked, now, field), rel=1e-9)
+
+
 def test_pulses_of_two_generations_are_never_differenced() -> None:
     table, restarted = beliefs(), beliefs()
     old = replace(QUIET, arrivals=1000, completions=1000, busy_ms=900_000, t_ms=1_000_000)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.beliefs.speed import Speed, SpeedConfig
@@ -92,3 +92,30 @@ def test_rates_are_finite_and_never_negative(
         speed.observe_prefill(100, seconds)
 
     assert all(np.isfinite(rate) and rate >= 0 for rate in speed.rates())
+
+
+observed = st.tuples(st.integers(1, 16).map(float), st.integers(2, 400), st.floats(0.1, 100))
+
+
+@given(st.lists(observed, min_size=1, max_size=30), observed)
+def test_rates_are_those_of_least_squares_over_all_that_was_seen_and_claimed(
+    answers: list[tuple[float, int, float]], claim: tuple[float, int, float]
+) -> None:
+    """As the docstring of `rates` states it: one equation an observation, solved anew."""
+    speed, config = Speed(), SpeedConfig()
+    speed.observe_claim(claim[0], 0, *claim[1:])
+    for answer in answers:
+        speed.observe_decode(*answer)
+    r, tokens = config.prior_stream_share, claim[1] + 16.0  # those of the prior's step time included
+    streams, step_s = (claim[1] * claim[0] + 16.0) / tokens, (claim[2] + 16.0 * config.prior_step_s) / tokens
+    equations = [(1.0, -r, 1 - r, 0.0), (tokens / (tokens + 160.0), 1.0, streams, step_s)]
+    faded = 1.0
+    for streams, count, seconds in reversed(answers):
+        w = min(1.0, count / 32)
+        equations.append((w * faded, 1.0, streams, seconds / count))
+        faded *= 1 - w / config.memory
+    weights, *rows = np.array(equations).T
+    a, b = np.linalg.lstsq((np.sqrt(weights) * np.array(rows[:2])).T, np.sqrt(weights) * rows[2], rcond=None)[0]
+
+    assume(a > 0 and b > 0)
+    assert (a, b) == pytest.approx(speed.rates()[1:], rel=1e-6)
