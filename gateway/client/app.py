@@ -25,9 +25,9 @@ from gateway.server.edge import (
     AsgiApp,
     ClientGone,
     Incoming,
+    Messages,
     Receive,
     Scope,
-    incoming_of,
     read_pieces,
     until_gone,
 )
@@ -110,7 +110,7 @@ class ClientApp:
         self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.meet(incoming_of(scope, receive, send))
+        await self.meet(Messages(scope, receive, send))
 
     async def meet(self, asked: Incoming) -> None:
         """Answer a request, which on a connection of ours needs no messages."""

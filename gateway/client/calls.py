@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.server.edge import read_body
+from gateway.server.edge import read_pieces
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest, without_words
 
@@ -58,7 +58,7 @@ def json_response(content: object, status: int = 200, headers: dict[str, str] | 
 
 async def read_bytes(request: Request) -> bytes:
     """The body, of which no more is kept than may be there. Raises InvalidRequest, ClientGone."""
-    return await read_body(request.scope, request.receive, BODY_LIMIT_BYTES, remedy="send less")
+    return await read_pieces(request.receive, BODY_LIMIT_BYTES, remedy="send less")
 
 
 async def read_json(request: Request, kind: type[Body]) -> Body:

@@ -14,7 +14,7 @@ from gateway.client.running import RunningPeer
 from gateway.client.views import candidate_rows, personal_fields, waiting_lines
 from gateway.privacy.rules import Verdict, checked
 from gateway.routing.choice import Candidate
-from gateway.server.edge import headers_of
+from gateway.server.fields import read_fields
 from gateway.serving.leaving import Came
 from gateway.wire.request import read_request
 
@@ -46,7 +46,7 @@ def add_explanation(calls: Calls, peer: RunningPeer) -> None:
     @calls.post("/ppai/v1/route")
     async def route(request: Request) -> dict[str, Any]:
         asked = await read_json(request, _Question)
-        headers = {name: value for name, value in headers_of(request.scope).items() if "ppai" in name}
+        headers = {name: value for name, value in read_fields(request.scope["headers"]).items() if "ppai" in name}
         routed = await peer.dispatcher.decider.decide(
             "chat/completions", asked.body, {**asked.sent, **headers}, EXPLAIN_S, key=asked.key, everybody=True
         )

@@ -12,14 +12,14 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import httptools
 
 from discovery.uploads import acknowledged_bytes
-from gateway.server.exchange import STATUS_LINES, Exchange, exchange_of
+from gateway.server.exchange import STATUS_LINES, Exchange
 from gateway.server.fields import size_of, without_offer
 from gateway.server.flow import FlowControl, address
 from gateway.server.places import Place
@@ -419,10 +419,3 @@ async def met(exchange: Exchange, meet: Meet, under_way: set[asyncio.Task[None]]
         log.error("bug=answer_without_end started=%s", exchange.has_started)
         exchange.give_up()
     under_way.discard(exchange.task)
-
-
-def connection_of(scope: Mapping[str, Any]) -> Connection | None:
-    """The connection that a request came on, where a server of ours made the scope."""
-    exchange = exchange_of(scope)
-    connection = None if exchange is None else exchange.connection
-    return connection if isinstance(connection, Connection) else None

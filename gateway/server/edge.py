@@ -1,6 +1,7 @@
-"""The edge of an ASGI server: a bounded body, a client that may leave, and one to write to.
+"""What our apps ask of a server: a bounded body, and to be ended when the client leaves.
 
-Raw ASGI, since every request pays for each layer of a framework (docs/decisions.md#shape).
+On a connection of ours a request is an Exchange; of any other ASGI server it is `Messages`, which costs more
+(docs/decisions.md#shape).
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from io import BytesIO
 from typing import Any, Protocol
 
 from gateway.server.answering import AsgiClient, Send
-from gateway.server.exchange import Exchange, exchange_of
+from gateway.server.exchange import Exchange
 from gateway.server.fields import read_fields
 from gateway.wire.errors import InvalidRequest
 
@@ -29,34 +30,13 @@ class ClientGone(Exception):
     """The client closed its connection before its body was complete."""
 
 
-def headers_of(scope: Scope) -> Mapping[str, str]:
-    """Header names are lower case in ASGI; the values of repeated ones are joined by commas (RFC 9110, section 5.3)."""
-    exchange = exchange_of(scope)
-    return read_fields(scope["headers"]) if exchange is None else exchange.headers
-
-
-async def read_body(
-    scope: Scope,
-    receive: Receive,
-    limit_bytes: int,
-    taken: Callable[[bytes], None] = lambda piece: None,
-    remedy: str = SEND_LESS,
-) -> bytes:
-    """The whole body, in the buffer that it was read into; `taken` is given each piece.
-
-    Raises InvalidRequest (413), which names the `remedy`, and ClientGone.
-    """
-    exchange = exchange_of(scope)
-    if exchange is not None and (came := exchange.body(limit_bytes)) is not None:
-        taken(came)
-        return came
-    return await read_pieces(receive, limit_bytes, taken, remedy)
-
-
 async def read_pieces(
     receive: Receive, limit_bytes: int, taken: Callable[[bytes], None] = lambda piece: None, remedy: str = SEND_LESS
 ) -> bytes:
-    """As `read_body`, of a body that has not come yet."""
+    """A whole body, in the buffer that it was read into; `taken` is given each piece.
+
+    Raises InvalidRequest (413), which names the `remedy`, and ClientGone.
+    """
     body, seen = BytesIO(), 0
     while True:
         message = await receive()
@@ -120,11 +100,6 @@ class Asking:
         self.was_cancelled = self.task.cancel()
 
 
-def watched_of(scope: Scope, receive: Receive) -> Watched:
-    """What says when the client of this request hangs up."""
-    return exchange_of(scope) or Asking(receive)
-
-
 class Messages(AsgiClient, Asking):
     """One request of a server that is not ours: to our apps what an Exchange is, by ASGI's messages alone."""
 
@@ -140,24 +115,10 @@ class Messages(AsgiClient, Asking):
         return self._scope
 
     def body(self, limit_bytes: int) -> None:
-        """It is read by `read_pieces`."""
+        """As Exchange's, of a body that has not come yet: it is read by `read_pieces`."""
 
     def hang_up(self) -> None:
         """Nothing in ASGI does."""
 
 
 Incoming = Exchange | Messages
-
-
-def incoming_of(scope: Scope, receive: Receive, send: Send) -> Incoming:
-    """A request, as our apps take it."""
-    return exchange_of(scope) or Messages(scope, receive, send)
-
-
-def client_of(scope: Scope, send: Send, extra_headers: Mapping[str, str], request_id: str = "") -> AsgiClient:
-    """The client of a request, to write to."""
-    exchange = exchange_of(scope)
-    if exchange is None:
-        return AsgiClient(send, extra_headers, request_id)
-    exchange.extra, exchange.request_id = extra_headers, request_id
-    return exchange

@@ -1,8 +1,8 @@
 """One request on a connection of ours, and its answer.
 
-An ASGI app meets it as `scope`, `receive` and `send_message`. Our own apps are given it (`meet`, see connection.py), or
-find it in the scope (`exchange_of`), and are spared the messages: the headers are read, a body that is there is given
-as it is, and an answer's head and body are written at once. Both ways write the same bytes.
+An ASGI app meets it as `scope`, `receive` and `send_message`. Our own apps are given it (`meet`, see connection.py) and
+spared the messages: the headers are read, a body that is there is given as it is, and an answer's head and body are
+written at once. Both ways write the same bytes.
 """
 
 import asyncio
@@ -114,7 +114,7 @@ class Exchange(AsgiClient):
             "raw_path": self._url.path,
             "query_string": self.query,
             "headers": [(name.lower(), value) for name, value in self._fields],
-            "extensions": {"ppai.exchange": self},
+            "extensions": {},
         }
 
     @property
@@ -319,12 +319,6 @@ class Exchange(AsgiClient):
                 length = int(value) if name == b"content-length" else length
                 lines.append(b"%b: %b\r\n" % (name, value))
         self.begin(status, b"".join(lines), length)
-
-
-def exchange_of(scope: Mapping[str, Any]) -> Exchange | None:
-    """The exchange that a request belongs to, where a server of ours made the scope."""
-    found: Exchange | None = scope.get("extensions", _NONE).get("ppai.exchange")
-    return found
 
 
 @lru_cache(1)

@@ -1,4 +1,4 @@
-"""A server of ours on loopback, in front of an ASGI app that the test gives."""
+"""A server of ours on loopback, in front of an app that the test gives."""
 
 import asyncio
 import ssl
@@ -6,13 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from gateway.server.connection import Bounds
+from gateway.server.connection import Bounds, Meet
 from gateway.server.edge import AsgiApp
 from gateway.server.listeners import Server, bind, server
 from gateway.server.places import PlacesConfig
 
 BOUNDS = Bounds(head_bytes=1024, first_head_s=5.0, body_s=60.0, linger_s=0.01)
 PLACES = PlacesConfig(in_all=16, for_strangers=12, for_a_site=8, for_a_peer=8)
+
+
+class Met:
+    """An app of ours, which is given exchanges."""
+
+    def __init__(self, meet: Meet) -> None:
+        self.meet = meet
 
 
 @dataclass
@@ -40,7 +47,7 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    app: AsgiApp, bounds: Bounds = BOUNDS, places: PlacesConfig = PLACES, tls: ssl.SSLContext | None = None
+    app: AsgiApp | Met, bounds: Bounds = BOUNDS, places: PlacesConfig = PLACES, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Served]:
     web = server(app, places, bounds, tls)
     with bind("127.0.0.1", 0, "--port") as listener:

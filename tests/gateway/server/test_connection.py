@@ -13,12 +13,13 @@ import pytest
 
 from discovery.identity import Identity
 from gateway.server import connection
-from gateway.server.connection import PIECES_FREE, PIPELINE_LIMIT, connection_of
-from gateway.server.edge import client_of, read_body, until_gone, watched_of
+from gateway.server.connection import PIECES_FREE, PIPELINE_LIMIT
+from gateway.server.edge import read_pieces, until_gone
 from gateway.server.event_loop import new_event_loop
+from gateway.server.exchange import Exchange
 from gateway.server.fields import size_of
 from tests.garbage import garbage
-from tests.gateway.server.serving import BOUNDS, said, serving
+from tests.gateway.server.serving import BOUNDS, Met, said, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
 CLOSING = HEAD + b"connection: close\r\n"
@@ -397,17 +398,16 @@ async def test_a_piece_is_written_at_once_only_of_an_answer_that_is_under_way() 
     """Neither before it begins nor after it ended; in HTTP/1.0 as in 1.1."""
     written = list[bool]()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        client = client_of(scope, send, {})
-        written.append(client.push(b"early", 1))
-        await client.start(200, "text/plain", {})
-        written.append(client.push(b"now", 2))
-        await client.send(b".", more=False)
-        written.append(client.push(b"late", 1))
-        assert 3 == client.sent
+    async def app(asked: Exchange) -> None:
+        written.append(asked.push(b"early", 1))
+        await asked.start(200, "text/plain", {})
+        written.append(asked.push(b"now", 2))
+        await asked.send(b".", more=False)
+        written.append(asked.push(b"late", 1))
+        assert 3 == asked.sent
         ended.set()
 
-    async with serving(app) as served, asyncio.timeout(5):
+    async with serving(Met(app)) as served, asyncio.timeout(5):
         for version, body in ((b"1.1", b"3\r\nnow\r\n1\r\n.\r\n0\r\n\r\n"), (b"1.0", b"now.")):
             ended = asyncio.Event()
             reader, writer = await served.say(b"GET / HTTP/%b\r\nhost: x\r\nconnection: close\r\n\r\n" % version)
@@ -422,19 +422,18 @@ async def test_who_reads_slowly_is_written_no_more_than_fits() -> None:
     """What does not fit is sent, which waits; in between nothing is lost or passes by."""
     taken, size = list[bool](), 1 << 16
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        client = client_of(scope, send, {})
-        await client.start(200, "text/plain", {})
+    async def app(asked: Exchange) -> None:
+        await asked.start(200, "text/plain", {})
         for number in range(200):
             piece = b"%04d" % number + b"x" * size
-            taken.append(client.push(piece, 1))
+            taken.append(asked.push(piece, 1))
             if not taken[-1]:
                 full.set()
-                await client.send(piece, more=True)
-        await client.send(b".", more=False)
+                await asked.send(piece, more=True)
+        await asked.send(b".", more=False)
 
     full = asyncio.Event()
-    async with serving(app) as served, asyncio.timeout(10):
+    async with serving(Met(app)) as served, asyncio.timeout(10):
         reader, writer = await served.say(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         writer.transport.pause_reading()
         await full.wait()
@@ -464,11 +463,11 @@ async def test_work_ends_when_its_client_hangs_up_and_needs_no_second_task(body:
         finally:
             ended.set()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await read_body(scope, receive, 1 << 20)
-        await until_gone(work(), watched_of(scope, receive))
+    async def app(asked: Exchange) -> None:
+        await read_pieces(asked.receive, 1 << 20)
+        await until_gone(work(), asked)
 
-    async with serving(app) as served, asyncio.timeout(5):
+    async with serving(Met(app)) as served, asyncio.timeout(5):
         _, writer = await served.connect()
         before = asyncio.all_tasks()
         writer.write(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
@@ -490,15 +489,15 @@ async def test_work_for_who_has_left_already_ends() -> None:
         finally:
             ended.set()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        connection = connection_of(scope)
-        await read_body(scope, receive, 1 << 20)
-        while connection is not None and not connection.transport.is_closing():
+    async def app(asked: Exchange) -> None:
+        connection = asked.connection
+        await read_pieces(asked.receive, 1 << 20)
+        while not connection.transport.is_closing():
             await asyncio.sleep(0.01)
         left.set()
-        await until_gone(work(), watched_of(scope, receive))
+        await until_gone(work(), asked)
 
-    async with serving(app) as served, asyncio.timeout(5):
+    async with serving(Met(app)) as served, asyncio.timeout(5):
         _, writer = await served.say(HEAD + b"content-length: 1\r\n\r\na")
         writer.close()
         await left.wait()
@@ -508,13 +507,13 @@ async def test_work_for_who_has_left_already_ends() -> None:
 async def test_who_leaves_after_the_answer_ends_nothing() -> None:
     over = asyncio.Event()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await read_body(scope, receive, 1 << 20)
-        await until_gone(answer(send, b"done"), watched_of(scope, receive))
+    async def app(asked: Exchange) -> None:
+        await read_pieces(asked.receive, 1 << 20)
+        await until_gone(asked.answer(200, "text/plain", b"done"), asked)
         await asyncio.sleep(0.1)  # a later work of the same task is not cancelled for it
         over.set()
 
-    async with serving(app) as served, asyncio.timeout(5):
+    async with serving(Met(app)) as served, asyncio.timeout(5):
         reader, writer = await served.say(HEAD + b"content-length: 1\r\nconnection: close\r\n\r\na")
         assert (await said(reader)).endswith(b"done")
         writer.close()

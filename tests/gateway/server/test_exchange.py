@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from gateway.server.edge import client_of, read_body, until_gone, watched_of
-from gateway.server.exchange import Exchange, exchange_of
+from gateway.server.edge import read_pieces, until_gone
+from gateway.server.exchange import Exchange
 from tests.gateway.server.both import Side, Told, sequence
-from tests.gateway.server.serving import BOUNDS, said, serving
+from tests.gateway.server.serving import BOUNDS, Met, said, serving
 
 HOST = b"host: localhost\r\n"
 CHAT = b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST
@@ -127,13 +127,11 @@ async def told_by(app: Callable[[Any, Any, Any], Awaitable[None]], sent: bytes =
 async def test_a_head_goes_out_with_its_body(monkeypatch: pytest.MonkeyPatch) -> None:
     writes: list[bytes] = []
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        exchange = exchange_of(scope)
-        assert exchange
-        monkeypatch.setattr(exchange.connection, "transport", _Noting(exchange.connection.transport, writes))
-        await client_of(scope, send, {}).answer(200, "text/plain", b"body")
+    async def app(asked: Exchange) -> None:
+        monkeypatch.setattr(asked.connection, "transport", _Noting(asked.connection.transport, writes))
+        await asked.answer(200, "text/plain", b"body")
 
-    await told_by(app, ASKED.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+    await told_by(Met(app), ASKED.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
 
     assert [(True, True)] == [(told.startswith(b"HTTP/1.1 200 OK"), told.endswith(b"body")) for told in writes]
 
@@ -195,15 +193,13 @@ async def test_a_trailer_is_no_header() -> None:
     """It comes behind everything that looked at the head: a mark of ours, a key, a name (RFC 9110, section 6.5.1)."""
     seen = list[tuple[Any, Any]]()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await read_body(scope, receive, 1 << 20)
-        exchange = exchange_of(scope)
-        assert exchange
-        seen.append((dict(scope["headers"]), exchange.headers))
-        await client_of(scope, send, {}).answer(200, "text/plain", b"")
+    async def app(asked: Exchange) -> None:
+        await read_pieces(asked.receive, 1 << 20)
+        seen.append((dict(asked.scope()["headers"]), asked.headers))
+        await asked.answer(200, "text/plain", b"")
 
     head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
-    await told_by(app, head + b"1\r\na\r\n0\r\nauthorization: Bearer x\r\nhost: y\r\n\r\n")
+    await told_by(Met(app), head + b"1\r\na\r\n0\r\nauthorization: Bearer x\r\nhost: y\r\n\r\n")
 
     (fields, headers), *_ = seen
     assert b"authorization" not in fields and "authorization" not in headers and "x" == headers["host"]
@@ -213,12 +209,12 @@ async def test_who_sends_no_http_behind_a_request_gets_no_answer_to_it() -> None
     """He would take the refusal for that answer, and that answer for the one to something else."""
     refused = asyncio.Event()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await read_body(scope, receive, 1 << 20)
+    async def app(asked: Exchange) -> None:
+        await read_pieces(asked.receive, 1 << 20)
         await refused.wait()
-        await client_of(scope, send, {}).answer(200, "text/plain", b"late")
+        await asked.answer(200, "text/plain", b"late")
 
-    async with serving(app, replace(BOUNDS, linger_s=0.1)) as served, asyncio.timeout(5):
+    async with serving(Met(app), replace(BOUNDS, linger_s=0.1)) as served, asyncio.timeout(5):
         reader, writer = await served.say(ASKED + b"GARBAGE / HTTP/1.1\r\n\r\n")
         told = await reader.readuntil(b"\r\n\r\n")
         refused.set()
@@ -231,15 +227,14 @@ async def test_who_sends_no_http_behind_a_request_gets_no_answer_to_it() -> None
 async def test_an_answer_that_has_begun_goes_on_when_no_http_follows_and_is_the_last() -> None:
     refused, came = asyncio.Event(), list[str]()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        came.append(scope["path"])
-        client = client_of(scope, send, {})
-        await client.start(200, "text/plain", {})
-        await client.send(b"some", more=True)
+    async def app(asked: Exchange) -> None:
+        came.append(asked.path)
+        await asked.start(200, "text/plain", {})
+        await asked.send(b"some", more=True)
         await refused.wait()
-        await client.send(b"more", more=False)
+        await asked.send(b"more", more=False)
 
-    async with serving(app, replace(BOUNDS, linger_s=0.1)) as served, asyncio.timeout(5):
+    async with serving(Met(app), replace(BOUNDS, linger_s=0.1)) as served, asyncio.timeout(5):
         reader, writer = await served.say(ASKED.replace(b"/", b"/1", 1))
         told = await reader.readuntil(b"some\r\n")
         writer.write(ASKED.replace(b"/", b"/2", 1) + b"GARBAGE / HTTP/1.1\r\n\r\n")
@@ -255,15 +250,13 @@ async def test_a_body_that_nobody_asks_for_is_not_read_on() -> None:
     """Only so much of it is held: who sends it has to wait."""
     exchanges, is_asked_for = list[Exchange](), asyncio.Event()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        exchange = exchange_of(scope)
-        assert exchange
-        exchanges.append(exchange)
+    async def app(asked: Exchange) -> None:
+        exchanges.append(asked)
         await is_asked_for.wait()
-        body = await read_body(scope, receive, 1 << 30)
-        await client_of(scope, send, {}).answer(200, "text/plain", b"%d" % len(body))
+        body = await read_pieces(asked.receive, 1 << 30)
+        await asked.answer(200, "text/plain", b"%d" % len(body))
 
-    async with serving(app) as served, asyncio.timeout(5):
+    async with serving(Met(app)) as served, asyncio.timeout(5):
         reader, writer = await served.say(ASKED.replace(b"2\r\n\r\n{}", b"%d\r\n\r\n" % (16 << 20)))
         writer.write(b"x" * (16 << 20))
         while not exchanges[0].connection.flow.read_paused:
@@ -279,13 +272,13 @@ async def test_a_body_that_nobody_asks_for_is_not_read_on() -> None:
 async def test_who_leaves_ends_the_work_of_the_request_that_is_answered_and_not_of_the_last() -> None:
     ended, came = asyncio.Event(), list[str]()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        came.append(scope["path"])
+    async def app(asked: Exchange) -> None:
+        came.append(asked.path)
         async with _noting_end(ended):
-            await read_body(scope, receive, 1 << 20)
-            await until_gone(asyncio.sleep(60), watched_of(scope, receive))
+            await read_pieces(asked.receive, 1 << 20)
+            await until_gone(asyncio.sleep(60), asked)
 
-    async with serving(app) as served, asyncio.timeout(5):
+    async with serving(Met(app)) as served, asyncio.timeout(5):
         _, writer = await served.say(ASKED.replace(b"/", b"/1", 1) + ASKED.replace(b"/", b"/2", 1))
         writer.close()
         await ended.wait()
@@ -296,11 +289,11 @@ async def test_who_leaves_ends_the_work_of_the_request_that_is_answered_and_not_
 async def test_a_request_leaves_nothing_that_a_collector_has_to_find() -> None:
     """Bodies are large: what refers back to its exchange would keep them until the collector comes by."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await read_body(scope, receive, 1 << 20)
-        await until_gone(client_of(scope, send, {}).answer(200, "text/plain", b"x"), watched_of(scope, receive))
+    async def app(asked: Exchange) -> None:
+        await read_pieces(asked.receive, 1 << 20)
+        await until_gone(asked.answer(200, "text/plain", b"x"), asked)
 
-    async with serving(app) as served:
+    async with serving(Met(app)) as served:
         reader, writer = await served.connect()
         gc.collect()
         gc.disable()
@@ -337,12 +330,12 @@ async def test_who_says_that_it_sends_no_more_has_left() -> None:
     """A client that half-closes its connection is not told from one that hangs up: both are as uvicorn has it."""
     ended = asyncio.Event()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(asked: Exchange) -> None:
         async with _noting_end(ended):
-            await read_body(scope, receive, 1 << 20)
-            await until_gone(asyncio.sleep(60), watched_of(scope, receive))
+            await read_pieces(asked.receive, 1 << 20)
+            await until_gone(asyncio.sleep(60), asked)
 
-    async with serving(app) as served, asyncio.timeout(5):
+    async with serving(Met(app)) as served, asyncio.timeout(5):
         reader, writer = await served.say(ASKED)
         writer.write_eof()
         await ended.wait()
