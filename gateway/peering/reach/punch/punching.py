@@ -88,6 +88,7 @@ class Punching:
         self._offered: dict[str, Address] = {}  # endpoints of rendezvous, by relay
         self._links: dict[PeerId, Link] = {}  # ours to others
         self._theirs: dict[PeerId, Link] = {}  # those of others to us, the newest of each
+        self._met: set[tuple[PeerId, str]] = set()  # the endpoints that we dial, or hold a link to
         self._expected: dict[str, tuple[PeerId, float]] = {}  # by endpoint: whose it is, and until when it may come
         self._asked: dict[PeerId, _Asked] = {}
         self._answers = Throttle(0.1, 3.0)
@@ -214,7 +215,21 @@ class Punching:
             await self._meet(peer, end.endpoint, at)
 
     async def _meet(self, peer: PeerId, endpoint: str, at: Address) -> None:
-        """Dial the other end; it dials us meanwhile. Each uses the link that it opened itself."""
+        """Dial the other end; it dials us meanwhile. Each uses the link that it opened itself.
+
+        Both may ask at once, and whoever lost its link asks while ours stands. A second link of ours to the endpoint would
+        cost us the first, which the other end closes for it: so there is none.
+        """
+        if (peer, endpoint) in self._met:
+            return
+        self._met.add((peer, endpoint))
+        try:
+            await self._dial(peer, endpoint, at)
+        finally:
+            self._met.discard((peer, endpoint))
+
+    async def _dial(self, peer: PeerId, endpoint: str, at: Address) -> None:
+        """Open a link there and use it while it is alive, unless we have another way by now."""
         assert self._quic is not None, "we have an endpoint"
         try:
             async with asyncio.timeout(DIAL_S):

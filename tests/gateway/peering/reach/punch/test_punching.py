@@ -128,6 +128,22 @@ async def test_a_request_that_fails_there_closes_the_way_before_it_is_silent(
     assert both.way is None
 
 
+async def test_who_asks_while_we_dial_it_or_have_a_link_to_it_costs_us_no_link(both: Both) -> None:
+    """Both ask at once, or one asks whose own link never came about: the other end holds one link of each, the newest."""
+    both.ada._may_answer = lambda peer: False  # it answers, and asks nobody itself
+    await until(lambda: None not in (both.ada.outer, both.ben.outer))
+    await both.scene.ask()  # through the relay
+    ben, end = both.scene.ben.id, both.ben.answer(both.scene.ada.id, HERE, both.ada._own_end())
+
+    for _ in range(2):
+        both.ada.answer(ben, HERE, end)
+    await until(lambda: both.way is not None)
+    await both.ada._meet(ben, both.ben.endpoint, Address(HERE, 20000 + BEN))
+
+    assert [f"{HAL:064x}", f"{BEN:064x}"] == [link.endpoint for link in both.network.links[f"{ADA:064x}"]]
+    assert not both.link(ADA).ended.is_set() and both.way is not None
+
+
 async def test_a_link_for_which_there_is_no_port_leaves_its_place_to_the_next(
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
