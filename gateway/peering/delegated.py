@@ -7,7 +7,6 @@ whether the peer may ask: listener.py has seen to both.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import msgspec
 
@@ -150,7 +149,7 @@ class Delegated:
                     retry_after_s=wait_s(reply.retry_after),
                 )
             if reply.is_stream and reply.status == 200:
-                async for events in reads(reply, partial(self._push, push, meter)):
+                async for events in reads(reply, self._pusher(push, meter)):
                     frames = list[bytes]()
                     for event in events:
                         if not event.is_comment:  # the hop has signs of life of its own
@@ -170,13 +169,18 @@ class Delegated:
                 self.has_begun = True
             self._from_documents = from_documents(reply)
 
-    def _push(self, push: Callable[[bytes, int], bool], meter: Meter, events: bytes, count: int) -> bool:
-        """Send plain events as they came, behind the first; False: they are sent by `_ask`."""
-        if not self.has_begun or not push(events, count):
-            return False
-        meter.seen.plain(events, count)
-        self._sent.update(events)
-        return True
+    def _pusher(self, push: Callable[[bytes, int], bool], meter: Meter) -> Callable[[bytes, int], bool]:
+        """What sends plain events as they came, behind the first; False: they are sent by `_ask`."""
+        hash_on, count_on = self._sent.update, meter.seen.plain
+
+        def push_on(events: bytes, count: int) -> bool:
+            if not self.has_begun or not push(events, count):
+                return False
+            count_on(events, count)
+            hash_on(events)
+            return True
+
+        return push_on
 
     def _receipt(self, agent: str, began: float, started: float) -> bytes:
         prompt_tokens, tokens = self.usage

@@ -17,7 +17,7 @@ from gateway.wire.request import Request
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 PROMPT_TOKENS_BESIDE = 4096  # that an engine's template may add to what the request holds
 
-_DONE_BYTES, _FRAME_BYTES = len(b"[DONE]"), len(b"data: \n\n")
+_DONE_BYTES, _FIELD_BYTES, _FRAME_BYTES = len(b"[DONE]"), len(b"data: "), len(b"data: \n\n")
 
 
 def usage_of(body: bytes) -> tuple[int, int] | None:
@@ -57,11 +57,18 @@ class Seen(msgspec.Struct, array_like=True, gc=False):
 
     def plain(self, events: bytes, count: int) -> None:
         """So many plain events (events.py)."""
-        if count == 1:
-            self.event(len(events) - events.index(b"data: ") - _FRAME_BYTES)
-            return
+        if events.startswith(b"data: "):  # as chat and completions send them: all at once, where none is very short
+            size = len(events) - count * _FRAME_BYTES
+            shortest = size if count == 1 else min(map(len, events[:-2].split(b"\n\n"))) - _FIELD_BYTES
+            if shortest > _DONE_BYTES:
+                self.events += count
+                self.spoken += count
+                self.size += size
+                if shortest < self.shortest:
+                    self.shortest = shortest
+                return
         for event in events[:-2].split(b"\n\n"):
-            self.event(len(event) - event.index(b"data: ") - len(b"data: "))
+            self.event(len(event) - event.index(b"data: ") - _FIELD_BYTES)
 
     def whole(self, size: int) -> None:
         """An answer in one piece."""

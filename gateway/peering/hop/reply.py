@@ -8,7 +8,6 @@ import hashlib
 import hmac
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -130,7 +129,7 @@ class PeerReply:
         """See gateway.upstream.reads: the end of an answer comes out only once its receipt is here."""
         assert self._first, "begin() comes first"
         if takes is not None:
-            self._answer.pour(partial(self._take, takes))
+            self._answer.pour(self._taker(takes))
         event, came = self._first, list[Event]()
         while not (event.is_done or event.ends_stream):
             came.append(event)
@@ -155,25 +154,27 @@ class PeerReply:
         self._end(following)
         yield last
 
-    def _take(self, takes: Callable[[bytes, int], bool], piece: bytes) -> bool:
-        """Pass on plain events as they came, where each would be let through; False: they are looked at one by one."""
-        count = plain_events(piece) if self._splitter.is_between and not self._ready else 0
-        if not count or piece.count(b"}\n\n") != count or self._clock() >= self._until:
-            return False
-        if self._events + count > self._allowed.events or self._read_bytes + len(piece) > self._allowed.limit_bytes:
-            return False
-        if not self._allowed.may_name and piece.startswith(b"event:"):
-            return False
-        if not self._allowed.may_call and calls_tool(piece):
-            return False
-        if not takes(piece, count):
-            return False
-        self._events += count
-        self._read_bytes += len(piece)
-        self._seen.update(piece)
-        self._most.plain(piece, count)
-        self._since = self._clock()
-        return True
+    def _taker(self, takes: Callable[[bytes, int], bool]) -> Callable[[bytes], bool]:
+        """What passes plain events on as they came, where each would be let through; False: they are looked at."""
+        splitter, ready, allowed, until, clock = self._splitter, self._ready, self._allowed, self._until, self._clock
+        hash_on, count_on = self._seen.update, self._most.plain
+
+        def take(piece: bytes) -> bool:
+            if ready or not splitter.is_between or not (count := plain_events(piece)) or piece.count(b"}\n\n") != count:
+                return False
+            now, events, read_bytes = clock(), self._events + count, self._read_bytes + len(piece)
+            if now >= until or events > allowed.events or read_bytes > allowed.limit_bytes:
+                return False
+            if not allowed.may_name and piece.startswith(b"event:"):
+                return False
+            if (not allowed.may_call and calls_tool(piece)) or not takes(piece, count):
+                return False
+            self._events, self._read_bytes, self._since = events, read_bytes, now
+            hash_on(piece)
+            count_on(piece, count)
+            return True
+
+        return take
 
     def _refusal(self, event: Event, code: str) -> UpstreamError:
         refusal = self._decode(event, Refusal)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from gateway.wire.request import encode_request, read_request
-from gateway.wire.tokens import Meter, asking_for_usage, is_usage_alone, larger, most_tokens, usage_of
+from gateway.wire.tokens import Meter, Seen, asking_for_usage, is_usage_alone, larger, most_tokens, usage_of
 
 PROMPT = b'"prompt":"hi","model":"m","stream":true'
 
@@ -109,6 +109,19 @@ def test_no_answer_has_more_tokens_than_the_request_allows() -> None:
 def test_an_event_may_hold_several_tokens() -> None:
     """Engines that guess ahead or fall behind put more than one token into an event: they are believed."""
     assert 60 == metered(60, words=("a word and another two ",) * 10 + ("a",))[1]
+
+
+@pytest.mark.parametrize("begin", [b"data: ", b"event: content_block_delta\ndata: "])
+@pytest.mark.parametrize("sizes", [(2,), (9,), (6, 7), (2, 40), (300, 7, 7, 21)], ids=str)
+def test_events_that_come_together_are_counted_as_one_by_one(begin: bytes, sizes: tuple[int, ...]) -> None:
+    data = [b"{" + b" " * (size - 2) + b"}" for size in sizes]
+    together, apart = Seen(), Seen()
+
+    together.plain(b"".join(begin + each + b"\n\n" for each in data), len(data))
+    for each in data:
+        apart.event(len(each))
+
+    assert apart == together
 
 
 def test_embeddings_write_nothing() -> None:
