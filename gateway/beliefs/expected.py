@@ -5,11 +5,13 @@ expected there now, and one more would wait so long. Knows nothing of where evid
 queries: what one query would take there is routing's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from gateway.beliefs.columns import Column
 from gateway.beliefs.numbers import Real, exponential, greater, is_any, lesser
 from gateway.beliefs.queueing import carried, doubt, streams, turn, wait
 from gateway.beliefs.sessions import SessionConfig
@@ -100,6 +102,11 @@ def beside(known: Expected[float], jobs: float) -> Expected[float]:
     All of them and one more are decoded together then (`streams`).
     """
     return tuple.__new__(Expected, (jobs, jobs + 1.0, *known[2:]))
+
+
+def side_by_side(each: Sequence[Expected[float]]) -> Expected[Column]:
+    """What is expected of each of a few, one at least, as columns."""
+    return Expected(*map(list, zip(*each, strict=True)))
 
 
 def service_rate(of: Expected[Real]) -> Real:

@@ -115,11 +115,24 @@ def only_one(query: Query, roster: Roster) -> tuple[int, NDArray[np.uint8]] | No
     """The row of the one agent that may answer, where nothing but the state of things can keep it from that; and the
     codes of everybody, not to be changed."""
     excluded, own, others = _for_good(query, roster)
-    if len(own) + len(others) != 1 or query.chain or query.rule is not None or roster.personal:
+    if len(own) + len(others) != 1 or not _is_plain(query, roster):
         return None
     found = int(own[0] if len(own) else others[0])
-    has_room = roster.least_context >= query.room_tokens
-    return (found, excluded) if has_room and not roster.last_resort[found] else None
+    return None if roster.last_resort[found] else (found, excluded)
+
+
+def one_of_ours(query: Query, roster: Roster) -> Candidates | None:
+    """Who may answer, where one of a few is ours and nothing but the state of things can keep any from it."""
+    found = _for_good(query, roster)
+    if len(found.own) != 1 or not len(found.others) or not (is_few(len(roster)) and _is_plain(query, roster)):
+        return None
+    return found if query.avoid is None and not (roster.has_last_resort or roster.has_embedded) else None
+
+
+def _is_plain(query: Query, roster: Roster) -> bool:
+    """Whether neither its wishes, nor a rule, its length or personal agents have more to say of who answers it."""
+    is_plain = not query.chain and query.rule is None and not roster.personal
+    return is_plain and roster.least_context >= query.room_tokens
 
 
 def _for_good(query: Query, roster: Roster) -> Candidates:

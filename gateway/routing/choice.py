@@ -91,6 +91,60 @@ class Order(Sequence[Candidate]):
         return self._known[row]
 
 
+class Leading(Sequence[Candidate]):
+    """A candidate, and behind it those who are found once somebody looks past it."""
+
+    def __init__(self, first: Candidate, found: Callable[[], Sequence[Candidate]]) -> None:
+        self._first, self._others = (first,), Found(found)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        return 1 + len(self._others)
+
+    @overload
+    def __getitem__(self, place: int) -> Candidate: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Candidate]: ...
+
+    def __getitem__(self, place: int | slice) -> Candidate | Sequence[Candidate]:
+        if place == 0:
+            return self._first[0]
+        if place == _FIRST:
+            return self._first
+        return self._others if place == _OTHERS else (*self._first, *self._others)[place]
+
+
+class Found(Sequence[Candidate]):
+    """Candidates who are found once somebody looks at them."""
+
+    def __init__(self, found: Callable[[], Sequence[Candidate]]) -> None:
+        self._found = found
+        self._all: Sequence[Candidate] | None = None
+
+    def __len__(self) -> int:
+        return len(self._looked_at())
+
+    @overload
+    def __getitem__(self, place: int) -> Candidate: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Candidate]: ...
+
+    def __getitem__(self, place: int | slice) -> Candidate | Sequence[Candidate]:
+        return self._looked_at()[place]
+
+    def _looked_at(self) -> Sequence[Candidate]:
+        if self._all is None:
+            self._all = self._found()
+        return self._all
+
+
+_FIRST, _OTHERS = slice(1), slice(1, None)
+
+
 def figures(order: Sequence[Candidate]) -> Iterable[Figures | Candidate]:
     """What a log says of each, without that a candidate is made for it."""
     return map(order._figured, order._rows) if isinstance(order, Order) else order

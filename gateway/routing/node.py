@@ -23,9 +23,10 @@ from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.table import Beliefs, peer_of, queue_of
 from gateway.beliefs.warmth import Warmth
 from gateway.models.priors import Priors
-from gateway.routing.candidates import only_one
+from gateway.routing.candidates import one_of_ours, only_one
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.decision import Decision
+from gateway.routing.idle import idle_choice
 from gateway.routing.policy import Lots, Plan, Policy, SchedulerConfig
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
@@ -262,6 +263,35 @@ class Node:
         has_room = self.has_room(queue, now)
         return has_room and not self._loading.keeps_any(peer) and not (guarded and self._refused_fields)
 
+    def lot(self) -> float:
+        """A lot for a query, in [0, 1)."""
+        return self._rng.random()
+
+    def idle(self, query: Query, now: float, rows: int) -> Choice | None:
+        """The choice of an idle engine of ours that takes the query though others might, of so many rows at most.
+
+        None: plan, and decide. `query` has its lot.
+        """
+        if self._alone is None or query.lot is None:
+            return None
+        scored = self._seen_roster(now)
+        roster = scored.roster
+        if (who := one_of_ours(query, roster)) is None or (query.drawn and roster.topical):
+            return None
+        held, (row,) = {at: tokens for at, tokens in self._warm(roster, query, now).items() if tokens}, who.own
+        may_explore = not (query.is_held or held)
+        is_elsewhere = any(other != row for other in held)
+        if (
+            is_elsewhere
+            or (may_explore and query.lot < self._alone.exploration)
+            or self._is_special(scored, query, now)
+        ):
+            return None
+        return idle_choice(
+            query, scored, who, self.beliefs.each(roster.rows, now, roster.own), self._alone,
+            self.beliefs.output_tokens(query.category, query.max_tokens), held.get(row, 0.0), rows,
+        )  # fmt: skip
+
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""
         return self._policy.plan(query, self.view(query, now), now, self._rng)
@@ -355,6 +385,17 @@ class Node:
             likely=topics,
             distrusted=self._distrusted(roster, now),
         )
+
+    def _is_special(self, scored: ScoredRoster, query: Query, now: float) -> bool:
+        """Whether anything that passes, beside load, says something of who is asked."""
+        roster = scored.roster
+        says = (
+            self._refusing(roster, query.guarded),
+            self._loading.cold(roster.peer_ids, roster.agents),  # and so of those that are kept
+            self._on_trial(scored) if query.is_auto else None,
+            self._distrusted(roster, now),
+        )
+        return any(one is not None for one in says)
 
     def _likely(self, roster: Roster, query: Query, now: float) -> dict[int, Likely]:
         """Who has topics, how likely the query is of them, and what is expected then after the answers graded here."""

@@ -17,6 +17,7 @@ from gateway.beliefs.numbers import FloatArray
 from gateway.routing import cost
 from gateway.routing.chain import Chained
 from gateway.routing.decision import Decision
+from gateway.routing.idle import is_enough
 from gateway.routing.policy import Lots, Plan, Policy, SchedulerConfig, decided, ranked_by
 from gateway.routing.probing import worth_a_look
 from gateway.routing.query import Query, View
@@ -58,7 +59,7 @@ class DefaultPolicy:
         if len(both) <= 1 or not len(remote):
             return Plan(draft, both, reason="only_candidate" if len(both) == 1 else "best")
         may_explore = query.pin is None and not query.is_held and not view.warm
-        if may_explore and rng.random() < self.config.exploration:
+        if may_explore and (rng.random() if query.lot is None else query.lot) < self.config.exploration:
             drawn = int(rng.choice(remote))
             return Plan(draft, (*local, drawn), probe=(drawn,), reason="explored", explored=drawn)
         if (idle := self._idle(draft, local, remote)) is not None:
@@ -91,13 +92,12 @@ class DefaultPolicy:
             return None
         best = max(local, key=draft.utility.__getitem__)
         score, expected, costs = draft.view.score, draft.view.expected, draft.costs
-        is_free = expected.backlog[best] <= expected.slots[best] - 1.0
-        if not (is_free and score[best] >= greatest(take(score, remote)) - self.config.local_margin):
+        if expected.backlog[best] > expected.slots[best] - 1.0:
             return None
-        # at its best: nobody waits there
+        rivals = greatest(take(score, remote))
         elsewhere_s = least(by_row(add, take(costs.service_s, remote), take(costs.transit_s, remote)))
-        is_as_fast = costs.wait_s[best] + costs.service_s[best] <= self.config.local_slowness * elsewhere_s
-        return best if is_as_fast else None
+        here_s = costs.wait_s[best] + costs.service_s[best]
+        return best if is_enough(self.config, score[best], rivals, here_s, elsewhere_s) else None
 
     def _drawn(self, draft: Decision, remote: Rows, rng: Lots) -> tuple[int, ...]:
         """`draws` of `remote`, drawn without replacement by e^(U/T): the greatest of U/T + Gumbel noise.

@@ -58,12 +58,16 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     explored: int | None = None  # chosen by lot, if it still is a candidate after its probe
 
 
-class Lots(Protocol):
-    """What draws by lot, as numpy's Generator does: a peer itself draws too seldom to load that (2 MiB)."""
+class Lot(Protocol):
+    """What draws numbers by lot."""
 
     def random(self) -> float:
         """From 0 to 1, without 1."""
         ...
+
+
+class Lots(Lot, Protocol):
+    """What draws by lot, as numpy's Generator does: a peer itself draws too seldom to load that (2 MiB)."""
 
     def choice(self, of: Any, /) -> Any:
         """One of them, each as likely."""
@@ -89,7 +93,7 @@ class Policy(Protocol):
         ...
 
 
-def ranked_by(fresh: Decision, by: Column, pool: Iterable[int], rng: Lots) -> list[int]:
+def ranked_by(fresh: Decision, by: Column, pool: Iterable[int], rng: Lot) -> list[int]:
     """The pool's candidates, best first by the column `by`, (N,); equal ones (to 1e-12) in an order drawn by lot."""
     excluded = fresh.who.excluded
     still = sorted([row for row in pool if not excluded[row]], key=by.__getitem__, reverse=True)
@@ -100,7 +104,7 @@ def ranked_by(fresh: Decision, by: Column, pool: Iterable[int], rng: Lots) -> li
     return [row for _, _, row in keyed]
 
 
-def decided(fresh: Decision, ranked: list[int], reason: str, rng: Lots) -> Decision:
+def decided(fresh: Decision, ranked: list[int], reason: str, rng: Lot) -> Decision:
     """`fresh` with the order in which to try: the first of `ranked`, its other remote ones, our own.
 
     All other candidates follow where these are others' alone, or our own alone: an own engine that is idle but broken

@@ -44,6 +44,7 @@ class Query(msgspec.Struct, frozen=True, eq=False):
     is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype
     forms: tuple[str, ...] = ()  # categories that the wording asks for ("summarising"); part of `relevance`
     drawn: Mapping[Topics, tuple[float, str]] = msgspec.field(default_factory=dict)  # by agents' topics: tail, nearest
+    lot: float | None = None  # in [0, 1), which says whether somebody is tried out; None: it is drawn with the plan
 
     @property
     def room_tokens(self) -> int:

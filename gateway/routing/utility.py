@@ -36,12 +36,12 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
     nothing = zeros(len(roster))
     warm_tokens = nothing if view.warm_tokens is None else view.warm_tokens
     cold = nothing if view.cold is None else view.cold.astype(np.float64)
-    cost_of = partial(_costs, query, view.output_tokens, config.cost)
+    cost_of = partial(costs_of, query, view.output_tokens, config.cost)
     costs = Costs(*by_rows(cost_of, *needed(view.expected), roster.away, warm_tokens, cold))
     if roster.has_embedded:
         candidates = embedded_stands_back(candidates, costs.wait_s, roster)
     typical_s = typical_service(costs.service_s, candidates)
-    beta = _beta_per_s(query, config, typical_s)
+    beta = worth_per_s(query, config, typical_s)
     worth = by_row(partial(utility, beta_per_s=beta), view.score, costs.cost_s)
     return Decision(query, view, costs, worth, candidates, beta, typical_s, config.cost.loading_s)
 
@@ -62,10 +62,10 @@ def only_choice(
     `expected`: of its queue. `excluded`: the codes of everybody, (N,).
     """
     roster, score = scored.roster, scored.score(row, query.relevance)
-    costs = _costs(
+    costs = costs_of(
         query, output_tokens, config.cost, *needed(expected), float(roster.away[row]), warm_tokens, float(is_cold)
     )
-    beta = _beta_per_s(query, config, max(costs.service_s, _LEAST_S))
+    beta = worth_per_s(query, config, max(costs.service_s, _LEAST_S))
     candidate = candidate_of(
         query, roster, row, expected, costs, score, utility(score, costs.cost_s, beta), None,
         not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens), config.cost.loading_s * is_cold,
@@ -96,11 +96,11 @@ def _with_rest(
 
 
 def needed(of: Expected[Each]) -> tuple[Each, Each, Each, Each, Each, Each, Each, Each]:
-    """What of it the costs are made of, in the order of `_costs`."""
+    """What of it the costs are made of, in the order of `costs_of`."""
     return of.wait_s, of.streams, of.doubt_s, of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.byte_s
 
 
-def _costs(
+def costs_of(
     query: Query,
     output_tokens: float,
     config: cost.CostConfig,
@@ -130,15 +130,18 @@ def _costs(
 def typical_service(service_s: Column, candidates: Candidates) -> float:
     """S̃: the median service time of this query over the candidates, in seconds, greater than 0."""
     if isinstance(service_s, list):
-        among = sorted([service_s[row] for row in candidates.all] or service_s)
-    else:
-        is_candidate = candidates.excluded == 0
-        among = np.sort(service_s[is_candidate] if is_candidate.any() else service_s).tolist()
-    middle = len(among) // 2
-    return max((among[middle] + among[-middle - 1]) / 2, _LEAST_S) if among else 1.0
+        return median_s(sorted([service_s[row] for row in candidates.all] or service_s))
+    is_candidate = candidates.excluded == 0
+    return median_s(np.sort(service_s[is_candidate] if is_candidate.any() else service_s).tolist())
 
 
-def _beta_per_s(query: Query, config: SchedulerConfig, typical_s: float) -> float:
+def median_s(ordered: list[float]) -> float:
+    """The median of seconds in their order, greater than 0; a second where there are none."""
+    middle = len(ordered) // 2
+    return max((ordered[middle] + ordered[-middle - 1]) / 2, _LEAST_S) if ordered else 1.0
+
+
+def worth_per_s(query: Query, config: SchedulerConfig, typical_s: float) -> float:
     """β: the query's own, else the configured one, else what fits its typical service time."""
     beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
     return SERVICE_WORTH / typical_s if beta is None else beta

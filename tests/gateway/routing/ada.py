@@ -52,7 +52,7 @@ class Ada:
         admission = Admission(self.mode, "test")  # type: ignore[arg-type]
         self.node = Node(
             "ada", gossip, admission, decide, beliefs, np.random.default_rng(7), SPACE, self.priors,
-            SchedulerConfig() if self.alone else None,
+            SchedulerConfig(exploration=self.exploration) if self.alone else None,
         )  # fmt: skip
         self.node.serve([agent("own", capability=(128, 128))])
 

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from gateway.routing.choice import figures
+from gateway.routing.choice import Leading, figures
 from gateway.routing.query import Query
 from tests.gateway.routing.ada import MATHS, Ada, agent
 
@@ -97,3 +97,19 @@ def test_another_peer_may_answer_while_its_door_is_closed() -> None:
 
     assert ada.decide().choice(rows=3).may_go_elsewhere
     assert not ada.decide(Query(pinned_local="client")).choice(rows=3).may_go_elsewhere
+
+
+def test_who_follows_a_leader_is_found_once_somebody_looks_past_it() -> None:
+    ada, asked = Ada(), list[int]()
+    ada.meet(1)
+    first, second = ada.decide().choice(rows=2).order
+    order = Leading(first, lambda: asked.append(1) or [second])  # type: ignore[func-returns-value]
+
+    assert order
+    assert (first, [first]) == (order[0], [*order[:1]])
+    others = order[1:]
+    assert [] == asked
+
+    assert [second] == [*others] == [*order[1:]] == [order[-1]]
+    assert ([first, second], 2, first) == ([*order], len(order), order[-2])
+    assert [1] == asked

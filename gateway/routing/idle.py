@@ -1,0 +1,102 @@
+"""Whether an idle engine of our own takes a query though others might (P): then nobody else is weighed.
+
+Example: our engine has a free slot, scores .71 and is done in 2 s; the best of eight others scores .72, and none is
+done in less than a second. It answers, as `local_idle`. Who follows it, should it fail, and what everybody would have
+cost is worked out once somebody looks: of most requests nobody does.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import add
+from random import Random
+
+from gateway.beliefs.belief import ADMISSION_LEVEL
+from gateway.beliefs.columns import by_row, greatest, least, listed, take, zeros
+from gateway.beliefs.expected import Expected, side_by_side
+from gateway.routing import cost
+from gateway.routing.choice import Candidate, Choice, Leading
+from gateway.routing.decision import Decision, candidate_of
+from gateway.routing.policy import SchedulerConfig, decided
+from gateway.routing.query import Query, View
+from gateway.routing.roster import Candidates, ScoredRoster
+from gateway.routing.utility import assess, costs_of, median_s, needed, utility, worth_per_s
+
+_REASON = "local_idle"
+
+
+def is_enough(config: SchedulerConfig, score: float, rivals: float, here_s: float, elsewhere_s: float) -> bool:
+    """Whether an engine of ours with a free slot takes a query: about as good as the best, and not much slower.
+
+    `rivals`: the best score of any other. `elsewhere_s`: the shortest time at any, at its best: nobody waits there.
+    """
+    return score >= rivals - config.local_margin and here_s <= config.local_slowness * elsewhere_s
+
+
+def idle_choice(
+    query: Query,
+    scored: ScoredRoster,
+    who: Candidates,
+    each: Sequence[Expected[float]],
+    config: SchedulerConfig,
+    output_tokens: float,
+    warm_tokens: float,
+    rows: int,
+) -> Choice | None:
+    """The choice of our own agent in `who`, as `default` makes it; None: not idle, not enough, or a door is closed.
+
+    `each`: of the queues of the whole roster. `warm_tokens`: of this conversation that it holds. `rows`: so many
+    candidates the choice names.
+    """
+    (row,), others = who.own, listed(who.others)
+    mine, theirs = each[row], side_by_side([each[other] for other in others])
+    if greatest(theirs.admission) >= ADMISSION_LEVEL["closed"] or mine.backlog > mine.slots - 1.0:
+        return None
+    roster, score = scored.roster, listed(scored.scores(query.relevance))
+    costs = costs_of(
+        query, output_tokens, config.cost, *needed(mine), float(roster.away[row]), float(warm_tokens), 0.0
+    )
+    service_of = partial(cost.service, float(query.prompt_tokens), output_tokens)
+    service_s = by_row(service_of, theirs.prefill_s, theirs.step_s, theirs.stream_s, theirs.streams)
+    transit_s = by_row(cost.transit, theirs.rtt_s, [float(query.body_bytes)] * len(others), theirs.byte_s)
+    elsewhere_s, rivals = least(by_row(add, service_s, transit_s)), greatest(take(score, others))
+    if not is_enough(config, score[row], rivals, costs.wait_s + costs.service_s, elsewhere_s):
+        return None
+    beta_per_s = worth_per_s(query, config, median_s(sorted([costs.service_s, *service_s])))
+    first = candidate_of(
+        query, roster, row, mine, costs, score[row], utility(score[row], costs.cost_s, beta_per_s), None,
+        not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens),
+    )  # fmt: skip
+    weighed = partial(_weighed, query, scored, each, score, config, output_tokens, warm_tokens, row)
+    return Choice(
+        _REASON, beta_per_s, Leading(first, partial(_following, weighed, rows)), may_go_elsewhere=True,
+        among=len(each), explained=partial(_explained, weighed),
+    )  # fmt: skip
+
+
+def _following(weighed: Callable[[], Decision], rows: int) -> Sequence[Candidate]:
+    """Who comes after the first of so many."""
+    return weighed().choice(rows).order[1:]
+
+
+def _explained(weighed: Callable[[], Decision]) -> Choice:
+    decision = weighed()
+    return decision.choice(len(decision.order), everybody=True)
+
+
+def _weighed(
+    query: Query,
+    scored: ScoredRoster,
+    each: Sequence[Expected[float]],
+    score: list[float],
+    config: SchedulerConfig,
+    output_tokens: float,
+    warm_tokens: float,
+    row: int,
+) -> Decision:
+    """The same decision with everybody weighed, on what was believed when it was made."""
+    warm = zeros(len(each))
+    warm[row] = warm_tokens
+    view = View(
+        scored.roster, side_by_side(each), score, scored.profiled, output_tokens, warm_tokens=warm, bases=scored.bases
+    )
+    return decided(assess(query, view, config), [row], _REASON, Random(query.lot))
