@@ -23,10 +23,10 @@ from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.table import Beliefs, peer_of, queue_of
 from gateway.beliefs.warmth import Warmth
 from gateway.models.priors import Priors
+from gateway.routing.alone.idle import idle_choice
 from gateway.routing.candidates import one_of_ours, only_one
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.decision import Decision
-from gateway.routing.idle import idle_choice
 from gateway.routing.policy import Lots, Plan, Policy, SchedulerConfig
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
@@ -389,13 +389,12 @@ class Node:
     def _is_special(self, scored: ScoredRoster, query: Query, now: float) -> bool:
         """Whether anything that passes, beside load, says something of who is asked."""
         roster = scored.roster
-        says = (
-            self._refusing(roster, query.guarded),
-            self._loading.cold(roster.peer_ids, roster.agents),  # and so of those that are kept
-            self._on_trial(scored) if query.is_auto else None,
-            self._distrusted(roster, now),
+        return (
+            self._refusing(roster, query.guarded) is not None
+            or self._loading.cold(roster.peer_ids, roster.agents) is not None  # and so of those that are kept
+            or (query.is_auto and self._on_trial(scored) is not None)
+            or self._distrusted(roster, now) is not None
         )
-        return any(one is not None for one in says)
 
     def _likely(self, roster: Roster, query: Query, now: float) -> dict[int, Likely]:
         """Who has topics, how likely the query is of them, and what is expected then after the answers graded here."""

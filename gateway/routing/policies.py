@@ -15,9 +15,9 @@ from gateway.beliefs.columns import Rows, by_row, greatest, highest, least, list
 from gateway.beliefs.expected import Expected, service_rate
 from gateway.beliefs.numbers import FloatArray
 from gateway.routing import cost
+from gateway.routing.alone.idle import is_enough
 from gateway.routing.chain import Chained
 from gateway.routing.decision import Decision
-from gateway.routing.idle import is_enough
 from gateway.routing.policy import Lots, Plan, Policy, SchedulerConfig, decided, ranked_by
 from gateway.routing.probing import worth_a_look
 from gateway.routing.query import Query, View

@@ -8,7 +8,6 @@ cost is worked out once somebody looks: of most requests nobody does.
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import add
-from random import Random
 
 from gateway.beliefs.belief import ADMISSION_LEVEL
 from gateway.beliefs.columns import by_row, greatest, least, listed, take, zeros
@@ -52,9 +51,7 @@ def idle_choice(
     if greatest(theirs.admission) >= ADMISSION_LEVEL["closed"] or mine.backlog > mine.slots - 1.0:
         return None
     roster, score = scored.roster, listed(scored.scores(query.relevance))
-    costs = costs_of(
-        query, output_tokens, config.cost, *needed(mine), float(roster.away[row]), float(warm_tokens), 0.0
-    )
+    costs = costs_of(query, output_tokens, config.cost, *needed(mine), float(roster.away[row]), float(warm_tokens), 0.0)
     service_of = partial(cost.service, float(query.prompt_tokens), output_tokens)
     service_s = by_row(service_of, theirs.prefill_s, theirs.step_s, theirs.stream_s, theirs.streams)
     transit_s = by_row(cost.transit, theirs.rtt_s, [float(query.body_bytes)] * len(others), theirs.byte_s)
@@ -99,4 +96,15 @@ def _weighed(
     view = View(
         scored.roster, side_by_side(each), score, scored.profiled, output_tokens, warm_tokens=warm, bases=scored.bases
     )
-    return decided(assess(query, view, config), [row], _REASON, Random(query.lot))
+    return decided(assess(query, view, config), [row], _REASON, _Lots(query.lot or 0.0))
+
+
+class _Lots:
+    """Lots that follow from a query's own: the same whenever somebody looks."""
+
+    def __init__(self, last: float) -> None:
+        self._last = last
+
+    def random(self) -> float:
+        self._last = (7919.0 * self._last + 0.37) % 1.0
+        return self._last

@@ -1,0 +1,1 @@
+"""Choices of one agent that is weighed against nobody."""
