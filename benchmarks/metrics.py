@@ -19,8 +19,7 @@ REQUESTS, ROUNDS = 20_000, 7
 def ours(telemetry: Telemetry) -> None:
     """A streamed request, answered by our own engine."""
     telemetry.observe_stage("read", 3e-5)
-    telemetry.observe_stage("choose", 1e-4)
-    telemetry.observe_decision("best")
+    telemetry.observe_choice(1e-4, "best")
     telemetry.observe_wait(0.0, 0.0)
     telemetry.observe("local", "ok", 0.2, 1.0, 30, 100, 0.9)
     telemetry.observe_answer("ok", "best")

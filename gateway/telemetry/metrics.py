@@ -4,43 +4,66 @@ Every label has a bounded number of values. What a peer is, rather than does, is
 (gateway/client/scraped/gauges.py).
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Literal
 
-from gateway.telemetry.counts import Counts, Family, Spread, counter, histogram
+from gateway.telemetry.counts import Counts, Family, Gathered, Spread, counter, histogram
 from gateway.telemetry.exposition import text_of
 from gateway.telemetry.genai import DURATION_BOUNDS_S, FIRST_TOKEN_BOUNDS_S, TOKEN_BOUNDS_S
 
 Target = Literal["local", "remote"]  # who was asked; a label with the peer in it would grow without bound
-Stage = Literal["read", "judge", "probe", "choose"]
+Stage = Literal["read", "judge", "probe"]  # and choosing
 _TARGETS, _STATUSES = ("local", "remote"), ("ok", "refused", "failed", "cancelled")
 _STAGE_BOUNDS_S = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
 class _Asked:
-    """What those of one kind did who were asked."""
+    """Those attempts of one kind that ended one way."""
 
-    __slots__ = ("duration", "expected", "first_token", "per_token", "prompt_tokens", "tokens")
+    __slots__ = ("duration", "expected", "first_token", "number", "per_token", "prompt_tokens", "rows", "tokens")
 
     def __init__(self) -> None:
-        self.prompt_tokens = self.tokens = 0
+        self.rows = Gathered(self._count)
+        self.number = self.prompt_tokens = self.tokens = 0
         self.first_token, self.per_token = Spread(FIRST_TOKEN_BOUNDS_S), Spread(TOKEN_BOUNDS_S)
         self.duration, self.expected = Spread(DURATION_BOUNDS_S), Spread(DURATION_BOUNDS_S)
+
+    def _count(
+        self,
+        ttft_s: Sequence[float | None],
+        latency_s: Sequence[float],
+        prompt_tokens: Sequence[int],
+        tokens: Sequence[int],
+        expected_s: Sequence[float],
+    ) -> None:
+        self.number += len(latency_s)
+        self.prompt_tokens += sum(prompt_tokens)
+        self.tokens += sum(tokens)
+        self.duration.add(latency_s)
+        self.expected.add(expected_s)
+        rows = zip(ttft_s, latency_s, tokens, strict=True)
+        streams = [(first_s, whole_s, count) for first_s, whole_s, count in rows if first_s is not None]
+        self.first_token.add(first_s for first_s, _, _ in streams)
+        self.per_token.add((whole_s - first_s) / (count - 1) for first_s, whole_s, count in streams if count > 1)
 
 
 class Telemetry:
     """One peer's metrics."""
 
     def __init__(self) -> None:
-        self._attempts, self._continued = Counts(product(_TARGETS, _STATUSES)), Counts(product(_TARGETS, _STATUSES))
+        self._continued = Counts(product(_TARGETS, _STATUSES))
         self._answers, self._decisions, self._refused, self._turned_away = Counts(), Counts(), Counts(), Counts()
         self._served = Counts((status,) for status in _STATUSES)
-        self._asked: dict[str, _Asked] = {target: _Asked() for target in _TARGETS}
+        self._asked = {kind: _Asked() for kind in product(_TARGETS, _STATUSES)}
         self._served_tokens = [0, 0]  # of prompts, and written
         self._expected_wait, self._wait = Spread(_WAIT_BOUNDS_S), Spread(_WAIT_BOUNDS_S)
         self._stages = {stage: Spread(_STAGE_BOUNDS_S) for stage in ("read", "judge", "probe", "choose")}
+        self._taken = {stage: Gathered(spread.add) for stage, spread in self._stages.items()}
+        self._chosen, self._waited = Gathered(self._count_chosen), Gathered(self._count_waited)
+        self._answered = Gathered(self._count_answered)
 
     def observe(
         self,
@@ -53,33 +76,38 @@ class Telemetry:
         expected_s: float = 0.0,
     ) -> None:
         """One attempt. `ttft_s` is None of an answer in one piece; `expected_s`: how long it was expected to take."""
-        self._attempts.add((target, status))
-        asked = self._asked[target]
-        asked.tokens += tokens
-        if status != "ok":
-            return
-        asked.prompt_tokens += prompt_tokens
-        asked.duration.add(latency_s)
-        asked.expected.add(expected_s)
-        if ttft_s is not None:
-            asked.first_token.add(ttft_s)
-            if tokens > 1:
-                asked.per_token.add((latency_s - ttft_s) / (tokens - 1))
+        self._asked[target, status].rows.add(ttft_s, latency_s, prompt_tokens, tokens, expected_s)
 
     def observe_answer(self, status: str, reason: str) -> None:
         """One request of our programs, after all its attempts; `reason`: how it was chosen who is asked."""
-        self._answers.add((status, _kind(reason)))
+        self._answered.add(status, reason)
 
-    def observe_decision(self, reason: str) -> None:
-        """One decision who is asked; a request whose candidates have failed, or changed, is decided anew."""
-        self._decisions.add((_kind(reason),))
+    def observe_choice(self, seconds: float, reason: str = "") -> None:
+        """Choosing took so long; `reason`: of a decision who is asked.
+
+        A request whose candidates have failed, or changed, is decided anew; one that waits, or that a person only asks
+        about, is not.
+        """
+        self._chosen.add(seconds, reason)
 
     def observe_stage(self, stage: Stage, seconds: float) -> None:
-        """What a part of deciding took."""
-        self._stages[stage].add(seconds)
+        """What another part of deciding took."""
+        self._taken[stage].add(seconds)
 
     def observe_wait(self, expected_s: float, waited_s: float) -> None:
         """A request of our programs that waited at the door of our engine and was let in."""
+        self._waited.add(expected_s, waited_s)
+
+    def _count_answered(self, statuses: Sequence[str], reasons: Sequence[str]) -> None:
+        for (status, reason), number in Counter(zip(statuses, reasons, strict=True)).items():
+            self._answers.add((status, _kind(reason)), number)
+
+    def _count_chosen(self, seconds: Sequence[float], reasons: Sequence[str]) -> None:
+        self._stages["choose"].add(seconds)
+        for reason, number in Counter(filter(None, reasons)).items():
+            self._decisions.add((_kind(reason),), number)
+
+    def _count_waited(self, expected_s: Sequence[float], waited_s: Sequence[float]) -> None:
         self._expected_wait.add(expected_s)
         self._wait.add(waited_s)
 
@@ -107,8 +135,13 @@ class Telemetry:
 
     def families(self) -> Iterator[Family]:
         """All that was counted and timed."""
+        for each in (self._answered, self._chosen, self._waited, *self._taken.values()):
+            each.settle()
+        for one in self._asked.values():
+            one.rows.settle()
         asked = ("target", "status")
-        yield counter("ppai_requests", "Attempts, by who was asked", asked, self._attempts)
+        numbers: dict[tuple[str, ...], float] = {kind: one.number for kind, one in self._asked.items()}
+        yield counter("ppai_requests", "Attempts, by who was asked", asked, numbers)
         yield counter("ppai_answers", "Requests, after all attempts", ("status", "reason"), self._answers)
         yield counter("ppai_decisions", "Decisions who is asked", ("reason",), self._decisions)
         yield counter("ppai_refused", "Requests that nobody was asked", ("status", "code"), self._refused)
@@ -122,18 +155,19 @@ class Telemetry:
             ("request_duration", "From asking to the last byte", "duration"),
             ("expected_duration", "What these answers were expected to take", "expected"),
         ):
-            spreads = {target: getattr(asked, of) for target, asked in self._asked.items()}
+            # of those answered alone: a refusal's few milliseconds would make a peer look fast
+            spreads = {target: getattr(self._asked[target, "ok"], of) for target in _TARGETS}
             yield histogram(f"ppai_{name}_seconds", help_text, "target", spreads)
         waits = {"expected": self._expected_wait, "actual": self._wait}
         yield histogram("ppai_wait_seconds", "At the door of our engine, as expected and as it was", "kind", waits)
         yield histogram("ppai_stage_seconds", "Added before anybody is asked, by stage", "stage", self._stages)
 
-    def _tokens(self) -> Counts:
-        counted = {target: (asked.prompt_tokens, asked.tokens) for target, asked in self._asked.items()}
-        counts = Counts()
-        for target, (prompt, completion) in {**counted, "served": tuple(self._served_tokens)}.items():
-            counts.add((target, "prompt"), prompt)
-            counts.add((target, "completion"), completion)
+    def _tokens(self) -> dict[tuple[str, ...], float]:
+        counts = dict[tuple[str, ...], float]()
+        for target in _TARGETS:
+            counts[target, "prompt"] = self._asked[target, "ok"].prompt_tokens
+            counts[target, "completion"] = sum(self._asked[target, status].tokens for status in _STATUSES)
+        counts["served", "prompt"], counts["served", "completion"] = self._served_tokens
         return counts
 
 

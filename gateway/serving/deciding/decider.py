@@ -153,9 +153,8 @@ class Decider:
         choice, probing_s = None if everybody else self._node.only(query, began), 0.0
         if choice is None:
             choice, probing_s = await self._weigh(query, began, everybody=everybody)
-        self._telemetry.observe_stage("choose", self._clock() - began - probing_s)
-        if not query.is_held and not everybody:  # else a look while it waits, or a person's question
-            self._telemetry.observe_decision(choice.reason)
+        is_decision = not query.is_held and not everybody  # else a look while it waits, or a person's question
+        self._telemetry.observe_choice(self._clock() - began - probing_s, choice.reason if is_decision else "")
         return choice
 
     def why_nobody(self, routed: Routed) -> UpstreamError:

@@ -1,6 +1,6 @@
 """Counts have a bounded number of series, and histograms add up."""
 
-from gateway.telemetry.counts import OTHER, SERIES_LIMIT, Counts, Spread
+from gateway.telemetry.counts import GATHERED, OTHER, SERIES_LIMIT, Counts, Gathered, Spread
 
 
 def test_what_others_may_choose_makes_no_series_without_bound() -> None:
@@ -25,8 +25,23 @@ def test_what_was_counted_before_goes_on_being_counted_by_its_name() -> None:
 
 def test_a_histogram_counts_up_to_each_bound_and_all() -> None:
     spread = Spread((1.0, 2.0))
-    for value in (0.5, 1.0, 1.5, 9.0):
-        spread.add(value)
+    for values in ([0.5, 9.0], [], [1.5, 1.0]):
+        spread.add(values)
 
     assert [("1.0", 2.0), ("2.0", 3.0), ("+Inf", 4.0)] == spread.cumulative()
     assert 12.0 == spread.sum
+
+
+def test_rows_are_counted_by_columns_when_so_many_have_come_or_somebody_looks() -> None:
+    """So they need no more memory where nobody ever looks."""
+    counted = list[tuple[tuple[int, ...], ...]]()
+    gathered = Gathered(lambda *columns: counted.append(columns))
+    for number in range(GATHERED + 1):
+        gathered.add(number, -number)
+    by_itself = [len(columns[0]) for columns in counted]
+
+    gathered.settle()
+    gathered.settle()
+
+    assert ([GATHERED], [GATHERED, 1]) == (by_itself, [len(columns[0]) for columns in counted])
+    assert ((GATHERED,), (-GATHERED,)) == counted[1]

@@ -22,8 +22,7 @@ def test_what_is_known_beforehand_is_told_before_it_happens() -> None:
 
 def test_a_histogram_is_told_by_its_bounds_its_count_and_its_sum() -> None:
     spread = Spread((1.0,))
-    for value in (0.5, 9.0):
-        spread.add(value)
+    spread.add((0.5, 9.0))
 
     told = text_of([histogram("ppai_test", "help", "of", {"a": spread})]).decode().splitlines()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.telemetry.counts import GATHERED
 from gateway.telemetry.metrics import Telemetry
 
 
@@ -105,12 +106,41 @@ def test_what_was_expected_stands_beside_what_was() -> None:
 @pytest.mark.parametrize(("reason", "label"), [("best", "best"), ("privacy:secrets", "privacy"), ("field:n", "field")])
 def test_reasons_are_counted_by_kind(reason: str, label: str) -> None:
     metrics = Telemetry()
-    metrics.observe_decision(reason)
+    metrics.observe_choice(0.1, reason)
     metrics.observe_answer("ok", reason)
 
     samples = samples_of(metrics)
 
     assert (1, 1) == (samples["ppai_decisions_total", label], samples["ppai_answers_total", label, "ok"])
+
+
+def test_a_choice_that_is_no_decision_is_timed_alone() -> None:
+    """One that waits looks again, and a person may ask who would answer."""
+    metrics = Telemetry()
+    metrics.observe_choice(0.1)
+
+    samples = samples_of(metrics)
+
+    assert 1 == samples["ppai_stage_seconds_count", "choose"]
+    assert [] == [name for name in samples if name[0] == "ppai_decisions_total"]
+
+
+def test_what_was_counted_is_told_once_however_often_it_is_asked_for() -> None:
+    """More than are gathered at a time, and a few that were not."""
+    metrics, number = Telemetry(), GATHERED + 3
+    for _ in range(number):
+        metrics.observe("local", "ok", 0.5, 2.0, 7, 4)
+        metrics.observe_answer("ok", "best")
+    samples_of(metrics)
+
+    samples = samples_of(metrics)
+
+    assert [number, 4 * number, number, number] == [
+        samples["ppai_requests_total", "ok", "local"],
+        samples["ppai_tokens_total", "completion", "local"],
+        samples["ppai_time_to_first_token_seconds_count", "local"],
+        samples["ppai_answers_total", "best", "ok"],
+    ]
 
 
 def test_the_names_of_fields_make_no_series_of_their_own() -> None:
