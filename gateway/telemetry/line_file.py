@@ -8,9 +8,11 @@ nothing, a crash the last GATHER_S.
 
 import logging
 import threading
-from collections import deque
+from bisect import bisect_right
 from contextlib import suppress
 from functools import partial
+from itertools import accumulate
+from math import inf
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +28,8 @@ class LineFile:
 
     def __init__(self, file: Path, limit_bytes: int, lines_limit: int = LINES_LIMIT) -> None:
         self._file, self._limit_bytes, self._lines_limit = file, limit_bytes, lines_limit
-        self._lines = deque[bytes]()  # that wait
+        self._many = (lines_limit + 1) // 2
+        self._lines = list[bytes]()  # that wait: appended to by their owner's thread, and emptied by the writer
         self._left_out = 0  # and not yet said
         self._news, self._hurry = threading.Event(), threading.Event()  # lines wait; they are to be written now
         self._writer: threading.Thread | None = None  # begins with the first line
@@ -34,20 +37,30 @@ class LineFile:
         self._handle: IO[bytes] | None = None  # the writer's
 
     def add(self, line: bytes) -> None:
-        """Have a line written, which ends in a line end; it is left out where too many wait."""
-        if len(self._lines) >= self._lines_limit:
-            self._left_out += 1
-            return
+        """Have a line written, given without its end; it is left out where too many wait. One thread alone may add."""
         self._lines.append(line)
-        if 2 * len(self._lines) >= self._lines_limit:
-            self._hurry.set()
-        if not self._news.is_set():
-            self._news.set()
-            if self._writer is None:
-                self._closing = threading.Event()
-                writing = partial(self._write_on, self._closing)
-                self._writer = threading.Thread(target=writing, name=self._file.name, daemon=True)
-                self._writer.start()
+        count = len(self._lines)
+        if count == 1:
+            self._wake()
+        if count >= self._many:
+            self._shorten(count)
+
+    def _wake(self) -> None:
+        """Tell the writer that there are lines again."""
+        self._news.set()
+        if self._writer is None:
+            self._closing = threading.Event()
+            writing = partial(self._write_on, self._closing)
+            self._writer = threading.Thread(target=writing, name=self._file.name, daemon=True)
+            self._writer.start()
+
+    def _shorten(self, count: int) -> None:
+        """Have so many lines written now, and leave the last one out where they are too many."""
+        self._hurry.set()
+        if count > self._lines_limit:
+            with suppress(IndexError):  # the writer has just taken it
+                self._lines.pop()
+                self._left_out += 1
 
     def close(self) -> None:
         """Write what waits, and end; a disk that hangs is not waited for longer than CLOSE_S."""
@@ -75,26 +88,28 @@ class LineFile:
         try:
             while self._lines:
                 handle = self._handle or self._open()
-                size = handle.tell()
-                taken.clear()
-                while self._lines and (not taken or size <= self._limit_bytes):
-                    taken.append(self._lines.popleft())
-                    size += len(taken[-1])
-                left = memoryview(b"".join(taken))
+                taken = self._taken(self._limit_bytes - handle.tell())
+                left = memoryview(b"\n".join((*taken, b"")))
                 while left:
                     left = left[handle.write(left) :]
-                if size > self._limit_bytes:
+                if handle.tell() > self._limit_bytes:
                     self._close_handle()
                     with suppress(OSError):  # on Windows while somebody reads it: it grows meanwhile
                         self._file.replace(self._file.with_suffix(".1.jsonl"))
         except OSError:
             self._close_handle()
-            self._left_out += len(taken) + len(self._lines)
-            self._lines.clear()
+            self._left_out += len(taken) + len(self._taken())
             return
         if self._left_out:
             left_out, self._left_out = self._left_out, 0
             log.warning("lines_left_out file=%s lines=%d", self._file.name, left_out)
+
+    def _taken(self, room_bytes: float = inf) -> list[bytes]:
+        """The lines that wait, up to the one that takes more than the room; they wait no longer."""
+        taken = self._lines[:]
+        del taken[bisect_right([*accumulate(map(len, taken))], room_bytes) + 1 :]
+        del self._lines[: len(taken)]
+        return taken
 
     def _open(self) -> IO[bytes]:
         self._handle = self._file.open("ab", buffering=0)

@@ -5,6 +5,7 @@ looks. Never a word of a prompt.
 """
 
 from collections import deque
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -20,17 +21,17 @@ class Recorded(msgspec.Struct, eq=False):
     Its line is made when somebody looks.
     """
 
-    number: int  # counts up; no two requests of a process have one
     at: float = 0.0  # s since 1970
     request: str = ""  # its id
     endpoint: str = ""
     asked: str = ""  # the model
     reason: str = ""
+    decided: object | None = None  # None: nothing was, or it is no longer kept
+    candidates: int = 0  # in `decided`
+    number: int = 0  # counts up; no two requests of a process have one
     peer: str | None = None  # who is asked now
     model: str | None = None
     written: bytes = b""
-    decided: object | None = None  # None: nothing was, or it is no longer kept
-    candidates: int = 0  # in `decided`
 
     @property
     def is_running(self) -> bool:
@@ -52,9 +53,9 @@ class Recent:
     def __init__(self, keep: int = KEPT, decisions: int = DECISIONS, candidates: int = CANDIDATES) -> None:
         self._all: deque[Recorded] = deque(maxlen=keep)
         self._written: deque[bytes] = deque(maxlen=keep)
-        self._decided: deque[Recorded] = deque()
-        self._room = (decisions, candidates)
-        self._candidates, self._count = 0, 0
+        self._numbers = count(1)
+        self._decisions, self._limit = decisions, candidates
+        self._candidates = 0  # in all decisions that are kept, at most
 
     @property
     def all(self) -> list[Recorded]:
@@ -66,32 +67,38 @@ class Recent:
         """Of those that have ended, their lines, in the order in which they ended."""
         return [_line(written) for written in self._written]
 
-    def began(
-        self, at: float = 0.0, request: str = "", endpoint: str = "", asked: str = "", reason: str = ""
-    ) -> Recorded:
+    def add(self, one: Recorded) -> Recorded:
         """A request is on its way."""
-        self._count += 1
-        one = Recorded(self._count, at, request, endpoint, asked, reason)
+        one.number = next(self._numbers)
         self._all.append(one)
+        if len(self._all) > self._decisions:
+            self._all[-1 - self._decisions].decided = None
+        self._candidates += one.candidates
+        if self._candidates > self._limit:
+            self._forget()
         return one
 
     def decided(self, one: Recorded, decided: object, candidates: int) -> None:
-        """What was decided about it, among so many candidates; the last decision counts."""
+        """It was decided anew, among so many candidates; the last decision counts."""
         self._candidates += candidates - one.candidates
-        if one.decided is None:
-            self._decided.append(one)
         one.decided, one.candidates = decided, candidates
-        decisions, limit = self._room
-        while len(self._decided) > decisions or (self._candidates > limit and len(self._decided) > 1):
-            oldest = self._decided.popleft()
-            self._candidates -= oldest.candidates
-            oldest.decided, oldest.candidates = None, 0
+        if self._candidates > self._limit:
+            self._forget()
 
     def ended(self, line: bytes, one: Recorded | None = None) -> None:
         """A request has its line of the route log, as JSON; `one`: as it was known while it ran."""
-        one = one or self.began()
-        one.written = line
+        (one or self.add(Recorded())).written = line
         self._written.append(line)
+
+    def _forget(self) -> None:
+        """Keep the newest decisions that have half of the candidates together, so that this is rare; one at least."""
+        seen = self._candidates = 0
+        for one in reversed(self._all):
+            seen += one.candidates
+            if 2 * seen > self._limit and self._candidates:
+                one.decided, one.candidates = None, 0
+            else:
+                self._candidates = seen
 
     def find(self, which: str) -> Recorded | None:
         """By its number, or by its request id; of several with one id, the newest."""

@@ -37,7 +37,7 @@ class RouteLog:
         if len(encoded) > LINE_LIMIT_BYTES:
             encoded = _shortened(msgspec.json.decode(encoded))
         self.recent.ended(encoded, one)
-        self._file.add(encoded + b"\n")
+        self._file.add(encoded)
 
     def close(self) -> None:
         """Write what waits."""

@@ -91,7 +91,7 @@ async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
 
 
 def _decision(decided: Decided, peer: RunningPeer) -> dict[str, Any]:
-    query, choice, verdict = decided
+    query, choice, verdict = decided.query, decided.choice, decided.verdict
     explained = choice.explained() if choice.explained else choice
     return {
         "reason": choice.reason,

@@ -1,7 +1,6 @@
 """A request's line of the route log: who answered, among whom, and how it went."""
 
 from collections.abc import Sequence
-from math import floor
 
 import msgspec
 
@@ -59,11 +58,11 @@ class Line(msgspec.Struct):
     wait_s: float
     cost_s: float
     attempts: int
-    status: str
-    ttft_s: float | None
-    latency_s: float | None
-    prompt_tokens: int
-    tokens: int
+    status: str = "cancelled"
+    ttft_s: float | None = None
+    latency_s: float | None = None
+    prompt_tokens: int = 0
+    tokens: int = 0
     parts: list[Part] | msgspec.UnsetType = msgspec.UNSET
     tried: list[Tried] | msgspec.UnsetType = msgspec.UNSET
 
@@ -89,9 +88,8 @@ def route_line(
     candidate, attempt = done[-1] if done else (first, None)
     assert candidate, "a course has somebody to ask"
     considered = [_considered(each) for each in figures(choice.weighed)]
-    answered = considered[0] if candidate is first else _considered(candidate)
     line = Line(
-        rounded(wall_time, 1e3),
+        wall_time,
         request_id,
         endpoint,
         asked,
@@ -99,16 +97,16 @@ def route_line(
         candidate.model,
         choice.reason,
         considered,
-        answered.score,
-        answered.wait_s,
-        answered.cost_s,
+        candidate.score,
+        candidate.wait_s,
+        candidate.cost_s,
         len(done),
-        attempt.status if attempt and not is_left else "cancelled",
-        rounded(attempt.ttft_s) if attempt and attempt.ttft_s is not None else None,
-        rounded(attempt.latency_s) if attempt else None,
-        attempt.prompt_tokens if attempt else 0,
-        attempt.tokens if attempt else 0,
     )
+    if attempt is not None:
+        line.ttft_s, line.latency_s = attempt.ttft_s, attempt.latency_s
+        line.prompt_tokens, line.tokens = attempt.prompt_tokens, attempt.tokens
+        if not is_left:
+            line.status = attempt.status
     if is_continued:
         parts = [(by, part) for by, part in done if part.ttft_s is not None]
         line.parts = [Part(by.peer_name, by.model, part.status, part.tokens) for by, part in parts]
@@ -124,23 +122,15 @@ def asked_for(request: Request, candidate: Candidate) -> str:
 
 def _tried(by: Candidate, attempt: Attempt) -> Tried:
     code = printable(attempt.error, CODE_CHARS) if attempt.error else None
-    return Tried(by.peer_name, by.model, attempt.status, code, rounded(attempt.latency_s))
+    return Tried(by.peer_name, by.model, attempt.status, code, attempt.latency_s)
 
 
 def _considered(candidate: Candidate | Figures) -> Considered:
     return Considered(
         candidate.peer_name,
-        rounded(candidate.score),
-        rounded(candidate.wait_s),
-        rounded(candidate.service_s),
-        rounded(candidate.cost_s),
-        rounded(candidate.utility, 1e5),
+        candidate.score,
+        candidate.wait_s,
+        candidate.service_s,
+        candidate.cost_s,
+        candidate.utility,
     )
-
-
-def rounded(value: float, parts: float = 1e4) -> float:
-    """A number to so many parts of one, as `round` does it to digits, which takes three times as long."""
-    try:
-        return floor(value * parts + 0.5) / parts
-    except (OverflowError, ValueError):  # infinite, or no number
-        return value

@@ -1,20 +1,21 @@
 """What is written of a request: for the page while it runs, as its line of the route log when it ends."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from gateway.privacy.rules import Verdict
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.query import Query
 from gateway.serving.deciding.decider import Routed
 from gateway.serving.forward import Attempt
-from gateway.serving.recording.lines import Line, asked_for, rounded, route_line
+from gateway.serving.recording.lines import Line, asked_for, route_line
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.recent import Recorded
 from gateway.telemetry.route_log import RouteLog
 
 
-class Decided(NamedTuple):
+class Decided(msgspec.Struct, frozen=True):
     """What is kept of a request's decision for the owner to look at: nothing that the request says."""
 
     query: Query
@@ -27,14 +28,16 @@ class RequestLog:
 
     def __init__(self, telemetry: Telemetry, route_log: RouteLog, wall_clock: Callable[[], float]) -> None:
         self._telemetry, self._route_log, self._wall_clock = telemetry, route_log, wall_clock
+        self._recent = route_log.recent
 
     def began(self, routed: Routed, request_id: str) -> Recorded:
         """The request, as the page shows it while it runs."""
-        request, choice, at = routed.request, routed.choice, rounded(self._wall_clock(), 1e3)
+        request, choice = routed.request, routed.choice
         asked = asked_for(request, choice.order[0])
-        recorded = self._route_log.recent.began(at, request_id, request.endpoint, asked, choice.reason)
-        self._keep(recorded, routed, choice)
-        return recorded
+        decided = Decided(routed.query, choice, routed.verdict)
+        return self._recent.add(
+            Recorded(self._wall_clock(), request_id, request.endpoint, asked, choice.reason, decided, choice.among)
+        )
 
     def ended(
         self,
@@ -48,7 +51,7 @@ class RequestLog:
     ) -> Line:
         """Its line of the route log, which is written; `choice` was the last one (lines.route_line)."""
         if choice is not routed.choice:
-            self._keep(recorded, routed, choice)
+            self._recent.decided(recorded, Decided(routed.query, choice, routed.verdict), choice.among)
         line = route_line(
             self._wall_clock(), recorded.request, recorded.endpoint, recorded.asked, choice, done,
             is_left=is_left, is_continued=is_continued,
@@ -61,15 +64,10 @@ class RequestLog:
     ) -> None:
         """A line and a count for a request that nobody was asked: a mistake in it, or nobody there to ask."""
         self._telemetry.observe_refused(http_status, code)
-        at = rounded(self._wall_clock(), 1e3)
-        recorded = self._route_log.recent.began(at, request_id, endpoint)
+        recorded = Recorded(self._wall_clock(), request_id, endpoint)
         if routed:
-            self._keep(recorded, routed, routed.choice)
-        line = {"at": at, "request": request_id, "endpoint": endpoint, "peer": None}
+            recorded.decided = Decided(routed.query, routed.choice, routed.verdict)
+            recorded.candidates = routed.choice.among
+        line = {"at": recorded.at, "request": request_id, "endpoint": endpoint, "peer": None}
         refused = {"reason": code, "attempts": 0, "status": "refused", "http_status": http_status}
-        self._route_log.write({**line, **refused}, recorded)
-
-    def _keep(self, recorded: Recorded, routed: Routed, choice: Choice) -> None:
-        """Keep what was decided last, for the owner to look at."""
-        decided = Decided(routed.query, choice, routed.verdict)
-        self._route_log.recent.decided(recorded, decided, choice.among)
+        self._route_log.write({**line, **refused}, self._recent.add(recorded))

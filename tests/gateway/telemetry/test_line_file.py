@@ -46,7 +46,11 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
 
 
 def numbered(numbers: range) -> list[bytes]:
-    return [b"line %d\n" % number for number in numbers]
+    return [b"line %d" % number for number in numbers]
+
+
+def file_of(lines: list[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
 
 
 def test_what_was_added_is_there_after_a_clean_stop(tmp_path: Path) -> None:
@@ -56,7 +60,7 @@ def test_what_was_added_is_there_after_a_clean_stop(tmp_path: Path) -> None:
     for line in lines[:500]:
         log.add(line)
     until = time.monotonic() + 10
-    while not (file.exists() and file.stat().st_size == len(b"".join(lines[:500]))):
+    while not (file.exists() and file.stat().st_size == len(file_of(lines[:500]))):
         assert time.monotonic() < until
         time.sleep(GATHER_S / 10)
     for line in lines[500:]:
@@ -65,7 +69,7 @@ def test_what_was_added_is_there_after_a_clean_stop(tmp_path: Path) -> None:
     log.close()
     LineFile(tmp_path / "other", 1 << 20).close()
 
-    assert (b"".join(lines), 0o600, False) == (
+    assert (file_of(lines), 0o600, False) == (
         file.read_bytes(),
         file.stat().st_mode & 0o777,
         (tmp_path / "other").exists(),
@@ -99,12 +103,12 @@ def test_many_lines_are_written_before_their_time(tmp_path: Path, monkeypatch: p
     for n in (3, 6, 9):
         for line in lines[n - 3 : n]:
             log.add(line)
-        while not (file.exists() and file.stat().st_size == len(b"".join(lines[:n]))):
+        while not (file.exists() and file.stat().st_size == len(file_of(lines[:n]))):
             assert time.monotonic() < until
             time.sleep(0.001)
     log.close()
 
-    assert b"".join(lines) == file.read_bytes()
+    assert file_of(lines) == file.read_bytes()
 
 
 def test_a_disk_that_takes_nothing_costs_lines_and_no_time(
@@ -121,7 +125,7 @@ def test_a_disk_that_takes_nothing_costs_lines_and_no_time(
     with caplog.at_level(logging.WARNING):
         log.close()
 
-    assert first + b"".join(further[:3]) == (tmp_path / "lines").read_bytes()
+    assert file_of([first, *further[:3]]) == (tmp_path / "lines").read_bytes()
     assert ["lines_left_out file=lines lines=6"] == [record.getMessage() for record in caplog.records]
 
 
@@ -130,7 +134,7 @@ def test_a_disk_that_hangs_is_not_waited_for_at_the_end(
 ) -> None:
     monkeypatch.setattr(line_file, "CLOSE_S", 0.01)
     log = LineFile(tmp_path / "lines", 1 << 20)
-    log.add(b"line\n")
+    log.add(b"line")
     assert disk.is_asked.wait(10)
 
     began = time.monotonic()
@@ -148,7 +152,7 @@ def test_a_file_that_cannot_be_written_costs_the_lines_only(tmp_path: Path, capl
     log.close()
 
     folder.mkdir()
-    log.add(b"line 5\n")
+    log.add(b"line 5")
     with caplog.at_level(logging.WARNING):
         log.close()
 
@@ -168,5 +172,5 @@ def test_a_file_that_cannot_be_set_aside_grows(tmp_path: Path, monkeypatch: pyte
         log.add(line)
     log.close()
 
-    assert numbered(range(9)) == (tmp_path / "lines.jsonl").read_bytes().splitlines(keepends=True)
+    assert numbered(range(9)) == (tmp_path / "lines.jsonl").read_bytes().splitlines()
     assert [tmp_path / "lines.jsonl"] == list(tmp_path.iterdir())

@@ -4,14 +4,12 @@ from gateway.telemetry.recent import Recent, Recorded
 
 
 def decided(recent: Recent, number: int, candidates: int = 1) -> Recorded:
-    one = recent.began(request=f"r{number}")
-    recent.decided(one, number, candidates)
-    return one
+    return recent.add(Recorded(request=f"r{number}", decided=number, candidates=candidates))
 
 
 def test_a_request_is_there_while_it_runs_and_has_its_line_at_the_end() -> None:
     recent = Recent()
-    one = recent.began(1.5, "r", "chat/completions", "auto", "best")
+    one = recent.add(Recorded(1.5, "r", "chat/completions", "auto", "best"))
     running, while_running = one.line, recent.lines
     one.peer, one.model = "ben", "m"
     known = {"at": 1.5, "request": "r", "endpoint": "chat/completions", "asked": "auto", "reason": "best"}
@@ -59,14 +57,14 @@ def test_the_last_decision_of_a_request_counts_once() -> None:
 
 def test_a_request_is_found_by_number_and_by_id_and_of_several_the_newest() -> None:
     recent = Recent()
-    first, second = recent.began(request="same"), recent.began(request="same")
+    first, second = recent.add(Recorded(request="same")), recent.add(Recorded(request="same"))
 
     assert (first, second, None) == (recent.find("1"), recent.find("same"), recent.find("other"))
 
 
 def test_lines_stand_in_the_order_in_which_requests_ended() -> None:
     recent = Recent()
-    slow = recent.began(request="slow")
+    slow = recent.add(Recorded(request="slow"))
     recent.ended(b'{"request":"quick"}')
     recent.ended(b'{"request":"slow"}', slow)
 

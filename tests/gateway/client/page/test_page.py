@@ -8,6 +8,7 @@ import pytest
 from gateway.client.page.files import GUARDS, page_files
 from gateway.client.page.page import ENTRIES_AT_ONCE
 from gateway.serving.recording.requests import Decided
+from gateway.telemetry.recent import Recorded
 from tests.gateway.client.site import OWNER, Site
 
 
@@ -81,8 +82,8 @@ async def test_a_request_that_is_not_kept_is_a_404(site: Site) -> None:
 async def test_a_decision_shows_everybody_who_was_judged_and_what_it_was_about(site: Site) -> None:
     body = b'{"model":"auto","messages":[{"role":"user","content":"hi"}]}'
     routed = await site.running.dispatcher.decider.decide("chat/completions", body, {})
-    recent = site.running.route_log.recent
-    recent.decided(recent.began(request="r1"), Decided(routed.query, routed.choice, routed.verdict), 1)
+    decided = Decided(routed.query, routed.choice, routed.verdict)
+    site.running.route_log.recent.add(Recorded(request="r1", decided=decided, candidates=1))
 
     found = (await site.http.get("/ppai/v1/decisions/r1", headers=OWNER)).json()
 

@@ -1,14 +1,9 @@
 """The route log's line: of one attempt, of several, of an answer in parts, and of a request that was left."""
 
-import math
-
 import msgspec
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gateway.serving.forward import Attempt
-from gateway.serving.recording.lines import CODE_CHARS, rounded, route_line
+from gateway.serving.recording.lines import CODE_CHARS, route_line
 from tests.gateway.routing.test_course import candidate, choice
 
 BEN, OWN = candidate("ben"), candidate("own", local=True)
@@ -20,7 +15,7 @@ def line(*done: Attempt, is_left: bool = False, is_continued: bool = False) -> d
     """Of attempts at ben and then at ourselves."""
     tried = list(zip((BEN, OWN), done, strict=False))
     told = route_line(
-        2.00049,
+        2.0,
         "r1",
         "chat/completions",
         "small",
@@ -76,15 +71,3 @@ def test_where_nobody_is_left_to_go_on_the_line_is_of_who_was_asked() -> None:
     )
 
     assert ("ben", [], "failed") == (told.peer, told.considered, told.status)
-
-
-@given(value=st.floats(), parts=st.sampled_from([1e3, 1e4, 1e5]))
-def test_numbers_are_rounded_as_round_does(value: float, parts: float) -> None:
-    """Up to the half, which it may take to the other side; what has no digits stays as it is."""
-    told = rounded(value, parts)
-
-    if math.isfinite(value * parts) and abs(value) < 1e9:
-        assert abs(told - value) <= 0.5000001 / parts
-        assert told == round(told, round(math.log10(parts)))
-    else:
-        assert repr(told) == repr(value) or told == pytest.approx(value)
