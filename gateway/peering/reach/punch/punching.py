@@ -217,8 +217,8 @@ class Punching:
     async def _meet(self, peer: PeerId, endpoint: str, at: Address) -> None:
         """Dial the other end; it dials us meanwhile. Each uses the link that it opened itself.
 
-        Both may ask at once, and whoever lost its link asks while ours stands. A second link of ours to the endpoint would
-        cost us the first, which the other end closes for it: so there is none.
+        Both may ask at once, and whoever lost its link asks while ours stands. A second link of ours to the endpoint
+        would cost us the first, which the other end closes for it: so there is none.
         """
         if (peer, endpoint) in self._met:
             return

@@ -129,7 +129,7 @@ async def test_a_request_that_fails_there_closes_the_way_before_it_is_silent(
 
 
 async def test_who_asks_while_we_dial_it_or_have_a_link_to_it_costs_us_no_link(both: Both) -> None:
-    """Both ask at once, or one asks whose own link never came about: the other end holds one link of each, the newest."""
+    """Both ask at once, or one asks whose own link never came about: the other end holds the newest link of each."""
     both.ada._may_answer = lambda peer: False  # it answers, and asks nobody itself
     await until(lambda: None not in (both.ada.outer, both.ben.outer))
     await both.scene.ask()  # through the relay
