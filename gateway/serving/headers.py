@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from gateway.wire.errors import InvalidRequest
-from gateway.wire.request import session_key
+from gateway.wire.reading.prompt import session_key
 from gateway.wire.text import read_header_text
 
 _SESSION = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")

@@ -5,8 +5,7 @@ usage and what renames the model work on those. A request in which nothing chang
 nothing of sockets or peers.
 """
 
-from collections.abc import Iterable, Mapping
-from hashlib import blake2b
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,15 +14,14 @@ import msgspec
 from gateway.wire.bodies import AGENT_BODIES, AGENT_ENDPOINTS, COUNTING, METERED, CompletionBody, decode_body
 from gateway.wire.claims import whole
 from gateway.wire.codec import UNREADABLE, Fields, Pieces, raw, view_of, write_fields
-from gateway.wire.estimate import estimated_tokens
 from gateway.wire.known import KnownCompletion, NotKnown, Turn
 from gateway.wire.reading.content import Content
+from gateway.wire.reading.prompt import Prompt
 from gateway.wire.reading.turns import MEDIA_NEEDS, Said, loose_turns
 from gateway.wire.rewriting import Known, read_known
 
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TOOLS = 64  # names of tools that say what a program is for
-SESSION_CHARS = 128  # of a conversation's own name; a longer one is remembered by its hash
 PROMPT_CHARS = 200  # of a prompt without turns, by which it is told from others
 _TEXT, _EMBEDDINGS = frozenset({"text"}), frozenset({"embeddings"})  # what a model must do at least
 MEDIA_TOKENS = 1000  # what one of them counts as
@@ -33,7 +31,7 @@ MESSAGE_TOKENS = 4  # what a chat template puts around a message
 class Request(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What one request asks for, as far as routing cares, and all of its fields as they came.
 
-    `prompt_tokens` is an estimate (estimate.py; 1,000 an image), tools and their descriptions included;
+    `prompt_tokens` are an estimate (1,000 an image), tools and their descriptions included;
     `max_tokens` None means the client set no bound; `needs` are modalities and abilities that a model must have;
     `choices` is how many answers it asks for, `n` for each of its prompts.
     What else it says is read off `said` and `content` when somebody asks for it.
@@ -42,16 +40,24 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     endpoint: str
     model: str
     stream: bool
-    prompt_tokens: int
+    prompt: Prompt
     max_tokens: int | None
     choices: int
-    session: str
     needs: frozenset[str]
     include_usage: bool
     said: Said
     content: Content
     instead: tuple[str, ...] = ()  # models that will do where `model` will not, the most wanted first
     continues: bool = False  # it ends with what an agent that broke off has said, and asks for the rest
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.prompt.tokens
+
+    @property
+    def session(self) -> str:
+        """The conversation that it goes on with."""
+        return self.prompt.session
 
     @property
     def text(self) -> str:
@@ -112,11 +118,11 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     turns = loose_turns(asked) if isinstance(asked, AGENT_BODIES) else getattr(asked, "turns", None)
     if turns is not None:
         said = Said(turns)
-        prompt_tokens, opening = MESSAGE_TOKENS * len(said.words), None
+        beside, opening = MESSAGE_TOKENS * len(said.words), None
     else:
         prompt = asked.input if endpoint == "embeddings" else asked.prompt
         said = Said([Turn("user", _plain_text(prompt))])
-        prompt_tokens, opening = _token_ids(prompt), [said.words[0][:PROMPT_CHARS]]
+        beside, opening = _token_ids(prompt), [said.words[0][:PROMPT_CHARS]]
     content = Content(body, known, unknown, said.parts)
     words, needs = said.words, _EMBEDDINGS if endpoint == "embeddings" else _TEXT
     if asked.tools:
@@ -125,19 +131,18 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
             needs |= {"tools"}
     if said.parts:
         media = [MEDIA_NEEDS[part.type] for part in said.parts if part.type in MEDIA_NEEDS]
-        prompt_tokens += MEDIA_TOKENS * len(media)
+        beside += MEDIA_TOKENS * len(media)
         needs = needs.union(media)
     model, *instead = _models(asked)
     options = asked.stream_options
-    named = session or asked.prompt_cache_key or _name(asked.user)
+    name = session or asked.prompt_cache_key or _name(asked.user)
     return Request(
         endpoint=endpoint,
         model=model,
         stream=bool(asked.stream) and endpoint not in COUNTING,
-        prompt_tokens=prompt_tokens + estimated_tokens(words),
+        prompt=Prompt(said, words, beside, name, opening),
         max_tokens=1 if endpoint in COUNTING else _count(asked.max_completion_tokens or asked.max_tokens),
         choices=_choices(asked) if endpoint in METERED else 1,
-        session=session_key(named) if named else _conversation(opening or said.opening),
         needs=needs,
         include_usage=endpoint in AGENT_ENDPOINTS or bool(options and options.include_usage),
         said=said,
@@ -207,18 +212,6 @@ def _offers_functions(endpoint: str, fields: Fields, *, is_known: bool) -> bool:
     if (choice.type if isinstance(choice, _Typed) else choice) == "none":  # as in an agent's last turn
         return False
     return has_own or any(tool.type in _OWN_TOOLS for tool in tools)
-
-
-def session_key(name: str | None) -> str:
-    """A conversation's own name as it is remembered: a long one by its hash, since thousands are kept."""
-    if not name or len(name) <= SESSION_CHARS:
-        return name or ""
-    return blake2b(name.encode("utf-8", "replace"), digest_size=12).hexdigest()
-
-
-def _conversation(opening: Iterable[str]) -> str:
-    """A name for the conversation that opens so."""
-    return blake2b("\n".join(opening).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
 def _plain_text(prompt: str | list[str | int | list[int]]) -> str:

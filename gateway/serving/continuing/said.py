@@ -72,7 +72,7 @@ class Said(ABC):
             fields["min_tokens"] = raw(_less(fields["min_tokens"], tokens))
         return request.changed(
             fields, {**request.written, **self._turns(request.written, text)},
-            max_tokens=bound, prompt_tokens=request.prompt_tokens + tokens, continues=True,
+            max_tokens=bound, prompt=request.prompt.longer(tokens), continues=True,
         )  # fmt: skip
 
     @abstractmethod

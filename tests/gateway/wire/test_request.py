@@ -11,7 +11,8 @@ import pytest
 
 from gateway.privacy.fields import delegation, may_travel
 from gateway.wire.errors import InvalidRequest
-from gateway.wire.request import SESSION_CHARS, Request, encode_request, read_request
+from gateway.wire.reading.prompt import SESSION_CHARS
+from gateway.wire.request import Request, encode_request, read_request
 from gateway.wire.tokens import asking_for_usage
 
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}

@@ -1,0 +1,59 @@
+"""What routing weighs of a prompt (P): how long it is, and which conversation it goes on with.
+
+Both are worked out when they are first asked for: a request of another peer is answered here, and routed nowhere.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from gateway.wire.estimate import estimated_tokens
+from gateway.wire.reading.turns import Said
+
+SESSION_CHARS = 128  # of a conversation's own name; a longer one is remembered by its hash
+
+
+class Prompt:
+    """See the module."""
+
+    __slots__ = ("_beside", "_name", "_opening", "_said", "_session", "_tokens", "_words")
+
+    def __init__(
+        self, said: Said, words: Sequence[str], beside: int, name: str = "", opening: Sequence[str] | None = None
+    ) -> None:
+        """`words` of which tokens are estimated, `beside` them so many. `name` of the conversation, where it has one.
+
+        `opening`: what tells it from others where it has none; None: what was said first.
+        """
+        self._said, self._words, self._beside, self._name, self._opening = said, words, beside, name, opening
+        self._tokens: int | None = None
+        self._session: str | None = None
+
+    @property
+    def tokens(self) -> int:
+        """An estimate (estimate.py)."""
+        if self._tokens is None:
+            self._tokens = self._beside + estimated_tokens(self._words)
+        return self._tokens
+
+    @property
+    def session(self) -> str:
+        """The conversation's name, for as long as we remember it."""
+        if self._session is None:
+            opening = self._said.opening if self._opening is None else self._opening
+            self._session = session_key(self._name) or _hashed("\n".join(opening))
+        return self._session
+
+    def longer(self, by: int) -> "Prompt":
+        """The same with so many more tokens."""
+        longer = Prompt(self._said, self._words, self._beside + by, self._name, self._opening)
+        longer._tokens = None if self._tokens is None else self._tokens + by
+        return longer
+
+
+def session_key(name: str | None) -> str:
+    """A conversation's own name as it is remembered: a long one by its hash, since thousands are kept."""
+    return _hashed(name) if name and len(name) > SESSION_CHARS else name or ""
+
+
+def _hashed(text: str) -> str:
+    return blake2b(text.encode("utf-8", "replace"), digest_size=12).hexdigest()
