@@ -57,6 +57,8 @@ def _long_runs(body: Buffer) -> Iterator[tuple[int, int]]:
     It is looked for in pieces: a search through megabytes is one step, for which all other threads stand still.
     """
     view, begin = memoryview(body), 0
+    if len(view) < _LONG_BYTES:
+        return
     for at in range(0, len(view), _LONG_BYTES):
         piece = bytes(view[at : at + _LONG_BYTES])
         if piece.translate(None, _BASE64):  # another sign is among them

@@ -17,6 +17,7 @@ MEDIA_NEEDS = {  # type of a part -> what a model must do
     **dict.fromkeys(("file", "input_file", "document"), "file"),
 }
 _SETTING_ROLES = ("system", "developer")
+_ONLY_TEXT = {str}  # the types of the contents of most conversations
 _TEXT_KEYS = ("text", "content", "output", "input", "arguments", "thinking", "summary")  # of what is not known
 _THOUGHT = frozenset({"function_call", "custom_tool_call", "reasoning"})  # types of items that a model wrote
 
@@ -29,18 +30,18 @@ class Said:
 
     def __init__(self, turns: Iterable[Any]) -> None:
         """Each turn has a `role`, and a `content` of text or of parts with a `type` and a `text`."""
-        self.words: list[str] = []
-        self.roles: list[str | None] = []
+        turns = turns if type(turns) is list else list(turns)
+        self.roles: list[str | None] = [turn.role for turn in turns]
+        self.words: list[str] = [turn.content for turn in turns]
         self.parts: list[Any] = []
-        for turn in turns:
-            content = turn.content
-            if type(content) is list:
-                words = "\n".join([part.text for part in content if part.text])
-                self.parts += [part for part in content if part.type != "text"]
-            else:
-                words = content or ""
-            self.words.append(words)
-            self.roles.append(turn.role)
+        if {*map(type, self.words)} != _ONLY_TEXT:
+            self.words = [self._words_of(content) for content in self.words]
+
+    def _words_of(self, content: Any) -> str:
+        if type(content) is not list:
+            return content or ""
+        self.parts += [part for part in content if part.type != "text"]
+        return "\n".join([part.text for part in content if part.text])
 
     @property
     def opening(self) -> list[str]:
