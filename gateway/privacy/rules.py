@@ -62,7 +62,7 @@ class Asked(msgspec.Struct, frozen=True):
     """A request, as far as rules look at it. `None` means that it cannot be told."""
 
     body: Buffer
-    is_json: bool = True
+    may_split: bool = True  # it is JSON, in whose lists a text may be split
     models: tuple[str, ...] = ()
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     attachments: frozenset[str] = frozenset()
@@ -130,7 +130,7 @@ class Rules:
         return [(rule, self._holds(rule, asked, texts)) for rule in self.all]
 
     def _texts(self, asked: Asked, new_bytes: float = inf) -> Texts:
-        return Texts(asked.body, asked.files, self._reader, is_json=asked.is_json, new_bytes=new_bytes)
+        return Texts(asked.body, asked.files, self._reader, may_split=asked.may_split, new_bytes=new_bytes)
 
     def _holds(self, rule: Rule, asked: Asked, texts: Texts) -> bool | None:
         """Whether all that the rule names applies. What costs nothing is looked at first."""

@@ -75,11 +75,14 @@ class Texts:
         files: Sequence[tuple[int, int]],
         reader: Reader,
         *,
-        is_json: bool,
+        may_split: bool,
         new_bytes: float = inf,
     ) -> None:
-        """`files`: see without_media. `new_bytes`: so much that was not read before is read now."""
-        self._body, self._files, self._is_json = body, files, is_json
+        """`files`: see without_media. `may_split`: it is JSON, in whose lists a text may be split.
+
+        `new_bytes`: so much that was not read before is read now.
+        """
+        self._body, self._files, self._may_split = body, files, may_split
         self._reader, self._new_bytes = reader, new_bytes
         self._found: set[str] | None = None
         self._is_whole = True  # whether all of it could be read
@@ -110,7 +113,7 @@ class Texts:
         All but what lies between the ends of pictures and recordings.
         """
         yield from without_media(self._body, self._files)
-        if not self._is_json:
+        if not self._may_split:
             return
         try:
             body = msgspec.json.decode(memoryview(self._body))

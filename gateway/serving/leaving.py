@@ -104,8 +104,9 @@ class Leaving:
     async def _of(self, request: Request, came: Came) -> Asked:
         topics = await self._topics_of(request) if self._rules.needs_topics else frozenset[str]()
         return Asked(
-            came.body, True, (request.model, *request.instead), came.headers, request.needs & _MEDIA, came.key, topics
-        )
+            came.body, not request.content.is_flat(came.body), (request.model, *request.instead), came.headers,
+            request.needs & _MEDIA, came.key, topics,
+        )  # fmt: skip
 
     async def _topics_of(self, request: Request) -> frozenset[str] | None:
         """What the turns that routing reads are about, and what this conversation was about before.

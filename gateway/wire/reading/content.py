@@ -9,9 +9,10 @@ import msgspec
 
 from gateway.wire.codec import UNREADABLE, Fields, Pieces, pieces_of, read_fields, write_fields
 from gateway.wire.errors import InvalidRequest
-from gateway.wire.known import NotKnown
+from gateway.wire.known import KnownChat, NotKnown
 from gateway.wire.rewriting import Known, write_known
 
+_FLAT = frozenset(KnownChat.__struct_fields__).difference(KnownChat.REWRITTEN)  # fields without fields but turns
 _ESCAPED = b"\\u00"  # begins an ASCII letter that hides what a name is
 
 
@@ -53,6 +54,11 @@ class Content:
     def unknown(self) -> str | None:
         """What in it PPAI does not know; None where it knows all that it looks at."""
         return self._judge()[1]
+
+    def is_flat(self, body: bytes) -> bool:
+        """Whether this is `body` as it came, a chat read to its leaves, and no list is in it but that of its turns."""
+        is_chat = self._came is body and isinstance(self._known, KnownChat) and body.count(b"[") == 1
+        return is_chat and _FLAT.issuperset(self._fields_that_came())
 
     @property
     def demands(self) -> str | None:

@@ -93,7 +93,7 @@ def test_a_secret_in_a_long_text_is_found_wherever_it_stands(at: int) -> None:
 
 def test_a_secret_in_the_tags_of_a_recording_is_found() -> None:
     sound = b"ID3\4 title:" + SECRET + os.urandom(LONG)
-    asked = Asked(sound, is_json=False, files=((0, len(sound)),))
+    asked = Asked(sound, may_split=False, files=((0, len(sound)),))
 
     assert Verdict("my machines", "secrets") == RULES.verdict(asked)
 

@@ -60,13 +60,13 @@ def test_no_more_of_a_request_is_read_than_was_said_unless_it_was_read_before(ne
     body = json.dumps([{"role": "user", "content": " ".join(map(str, range(40_000))) + " hush"}]).encode()
 
     def have() -> bool | None:
-        return Texts(body, (), reader, is_json=True, new_bytes=new_bytes).have("secret")
+        return Texts(body, (), reader, may_split=True, new_bytes=new_bytes).have("secret")
 
     with pytest.raises(TakesLong):
         have()
     assert looked.count(SLICE_BYTES) * SLICE_BYTES <= new_bytes
 
-    assert Texts(body, (), reader, is_json=True).have("secret")
+    assert Texts(body, (), reader, may_split=True).have("secret")
     looked.clear()
     assert have()
     assert not looked

@@ -133,7 +133,7 @@ async def test_a_long_body_is_read_beside_the_event_loop() -> None:
         turns += 1
 
     assert ANYWHERE == await asking
-    assert turns > 3
+    assert turns > 1
 
 
 async def test_a_long_conversation_is_judged_at_once_where_it_was_read_before() -> None:

@@ -100,3 +100,28 @@ def test_a_size_is_at_least_that_of_all_values(body: bytes | msgspec.Raw) -> Non
     held = sum(len(bytes(value)) for value in request.fields.values())  # type: ignore[arg-type]
 
     assert held == request.content.size_bytes <= before
+
+
+@pytest.mark.parametrize(
+    ("body", "is_flat"),
+    [
+        (b"{" + TURN + b"}", True),
+        (b'{"model":"m","temperature":0.5,"user":"\\u00e9",' + TURN + b"}", True),
+        (b'{"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}', False),
+        (b"{" + TURN + b',"stop":["a","b"]}', False),
+        (b"{" + TURN + b',"metadata":{"a":"\xff"}}', False),  # nobody looked whether that is text
+        (b"{" + TURN + b',"response_format":{"type":"text"}}', False),
+        (b'{"messages":[{"role":"user","content":"[see below]"}]}', False),  # it may be one, as far as we look
+        (b'{"prompt":"hi"}', False),
+    ],
+)
+def test_a_chat_is_flat_where_no_list_is_in_it_but_that_of_its_turns(body: bytes, is_flat: bool) -> None:
+    endpoint = "completions" if b"prompt" in body else "chat/completions"
+
+    assert is_flat == read_request(endpoint, body).content.is_flat(body)
+
+
+def test_a_chat_that_came_in_another_form_is_not_told_to_be_flat() -> None:
+    body = b"{" + TURN + b"}"
+
+    assert not chat(body).content.is_flat(b'{"input":"hi"}')
