@@ -167,7 +167,9 @@ class PeerReply:
                 return False
             if not allowed.may_name and piece.startswith(b"event:"):
                 return False
-            if (not allowed.may_call and calls_tool(piece)) or not takes(piece, count):
+            if not allowed.may_call and calls_tool(piece):
+                return False
+            if not takes(piece, count):
                 return False
             self._events, self._read_bytes, self._since = events, read_bytes, now
             hash_on(piece)
