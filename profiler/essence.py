@@ -65,10 +65,14 @@ _STOP = re.compile(
     re.IGNORECASE,
 )
 # One of these stands in every end that _STOP finds, in lower case: most texts have none, and need not be searched.
-_STOP_CUES = (
-    *("thank", "thx", "ty", "cheers", "appreciat", "please", "regards", ":"),
-    *("dank", "merci", "gracias", "grazie", "obrigad", "спасибо", "teşekkürler"),
-    *("谢谢", "多谢", "ありがとう", "감사합니다"),
+_STOP_CUE = re.compile(
+    "thank|thx|ty|cheers|appreciat|please|regards|:|dank|merci|gracias|grazie|obrigad|спасибо|teşekkürler"
+    "|谢谢|多谢|ありがとう|감사합니다"
+)
+_BEFORE_CUE = len("many muchas")  # characters of such an end before its first cue, beside blanks
+_BLANKS = (  # as `\s` means them
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
 )
 _LONGEST = 200  # characters from either end in which a frame is looked for
 
@@ -101,7 +105,14 @@ def _without_start(text: str) -> str:
 def _without_end(text: str) -> str:
     tail = text[-_LONGEST:]
     lowered = tail.casefold()
-    if not any(cue in lowered for cue in _STOP_CUES):
+    cue = _STOP_CUE.search(lowered)
+    if cue is None:
         return text
-    found = _STOP.search(tail)
+    found = _STOP.search(tail, _begin(tail, cue.start()) if len(lowered) == len(tail) else 0)
     return text[: len(text) - len(tail) + found.start()] if found else text
+
+
+def _begin(tail: str, cue: int) -> int:
+    """Where in `tail` an end begins at the earliest, whose first cue stands at `cue`: a search from there is short."""
+    before = tail[: max(0, len(tail[:cue].rstrip()) - _BEFORE_CUE)]
+    return len(before.rstrip(_BLANKS + ",;"))

@@ -6,9 +6,10 @@ the same prototypes. Knows encoders and gate, nothing of agents.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from profiler.allocator import give_back
 from profiler.encoder import Encoder, EncoderError
@@ -21,8 +22,7 @@ FAST_SHARE = 0.35  # of the fast encoder in what both have read; from .2 to .5 d
 FAST_FOLDER = "fast"  # the fast encoder's folder, inside the gate's
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, eq=False):
     """What one encoder and the gate make of one text."""
 
     relevance: Floats  # f̃(q), (K,) float32, sums to 1
@@ -138,12 +138,13 @@ def _reading(gate: QAGate, similarity: Floats, own: Floats, rows: Floats, core: 
     `rows`: what that encoder made of `core`, (1, d).
     """
     nearest = int(gate.nearest_of(similarity)[0])
+    familiarity = gate.familiarity(own)
     return Reading(
         relevance=gate.relevance_of(similarity)[0],
         category=gate.categories[nearest],
         nearest=float(similarity[0, nearest]),
-        familiarity=float(gate.familiarity(own)[0] - gate.projector.familiar),
-        is_familiar=bool(gate.is_familiar(own)[0]),
+        familiarity=float(familiarity[0] - gate.projector.familiar),
+        is_familiar=bool(gate.is_familiar(own, familiarity)[0]),
         encoder=gate.encoder,
         row=rows[0],
         essence=core,

@@ -29,6 +29,7 @@ FORMATS = (2, 3)  # of config.json
 GIBBERISH = "gibberish"  # task and category of the prototypes that noise lies near
 LAYERS = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
 SHARED = ("prototypes", "prior")
+_LEAST_NORM = np.finfo(np.float32).tiny  # it divides
 KEYS = {"K", "alpha", "top_p", "categories", "projectors", "margin", "space", "training"}  # format 3 has "tasks", too
 
 
@@ -56,10 +57,9 @@ class Projector:
         """(n, d) embeddings -> (n, m) unit rows. An embedding of zeros (a text without a known word) stays zeros."""
         hidden = np.maximum(embeddings @ self.hidden_weight + self.hidden_bias, 0)
         projected = hidden @ self.output_weight + self.output_bias
-        norm = np.linalg.norm(projected, axis=1, keepdims=True)
-        unit: Floats = np.divide(projected, norm, out=np.zeros_like(projected), where=norm > 0)
-        if not embeddings.any(axis=1).all():
-            unit[~embeddings.any(axis=1)] = 0
+        norm = np.sqrt(np.add.reduce(projected * projected, axis=1, keepdims=True))
+        norm[np.logical_not(np.logical_or.reduce(embeddings, axis=1))] = np.inf
+        unit: Floats = projected / np.maximum(norm, _LEAST_NORM)
         return unit
 
 
@@ -79,6 +79,9 @@ class QAGate:
     carries_means: bool = True  # vectors are means and whoever receives one takes doubt off; False: who publishes does
     reads: int = 0  # index of the projector in use; no part of the space
     is_topic: npt.NDArray[np.bool_] = field(init=False)  # (K,) False for gibberish, to which nothing is relevant
+    topics: npt.NDArray[np.intp] = field(init=False)  # (T,) where it is true
+    noise: npt.NDArray[np.intp] = field(init=False)  # (K - T,) where it is not
+    evenly: Floats = field(init=False)  # (K,) the relevance that scores by general ability: the same for every topic
     space: str = field(init=False)  # 16 hex digits: vectors of one space, and of no other, are comparable
 
     def __post_init__(self) -> None:
@@ -86,7 +89,10 @@ class QAGate:
             object.__setattr__(self, "tasks", self.categories)
         is_topic = [not self.carries_means or category != GIBBERISH for category in self.categories]
         object.__setattr__(self, "is_topic", np.array(is_topic, np.bool_))
+        object.__setattr__(self, "topics", np.flatnonzero(self.is_topic))
+        object.__setattr__(self, "noise", np.flatnonzero(~self.is_topic))
         self._check()
+        object.__setattr__(self, "evenly", self.relevance_of(np.zeros((1, self.K), np.float32))[0])
         object.__setattr__(self, "space", self._hash())
 
     @property
@@ -108,12 +114,6 @@ class QAGate:
     def dim(self) -> int:
         """Length d of an embedding."""
         return self.projector.dim
-
-    @property
-    def evenly(self) -> Floats:
-        """(K,) the relevance that scores agents by their general ability: the same for every topic."""
-        even: Floats = self.relevance_of(np.zeros((1, self.K), np.float32))[0]
-        return even
 
     @property
     def task_index(self) -> npt.NDArray[np.int64]:
@@ -146,11 +146,10 @@ class QAGate:
 
     def relevance_of(self, similarity: Floats) -> Floats:
         """f̃(q), Eq. (3), from cosines (n, K): those with gibberish count for nothing."""
-        topics = self.is_topic
-        if topics.all():
+        if not len(self.noise):
             return sharpen(similarity, self.alpha, self.top_p)
         relevance = np.zeros(similarity.shape, np.float32)
-        relevance[:, topics] = sharpen(similarity[:, topics], self.alpha, self.top_p)
+        relevance[:, self.topics] = sharpen(similarity[:, self.topics], self.alpha, self.top_p)
         return relevance
 
     def nearest(self, embeddings: Floats) -> npt.NDArray[np.intp]:
@@ -159,8 +158,7 @@ class QAGate:
 
     def nearest_of(self, similarity: Floats) -> npt.NDArray[np.intp]:
         """(n,) index of the nearest topical prototype, from cosines (n, K)."""
-        topics = np.flatnonzero(self.is_topic)
-        nearest: npt.NDArray[np.intp] = topics[similarity[:, topics].argmax(axis=1)]
+        nearest: npt.NDArray[np.intp] = self.topics[similarity[:, self.topics].argmax(axis=1)]
         return nearest
 
     def familiarity(self, similarity: Floats) -> Floats:
@@ -169,21 +167,21 @@ class QAGate:
         The nearest topical prototype's cosine less the nearest one's of gibberish. A gate that knows no gibberish has
         the first alone, which hardly tells (docs/results.md#unlike-everything-known).
         """
-        topics = self.is_topic
-        best: Floats = similarity[:, topics].max(axis=1)
-        return best if topics.all() else best - similarity[:, ~topics].max(axis=1)
+        best: Floats = np.maximum.reduce(similarity[:, self.topics], axis=1)
+        return best - np.maximum.reduce(similarity[:, self.noise], axis=1) if len(self.noise) else best
 
-    def is_familiar(self, similarity: Floats) -> npt.NDArray[np.bool_]:
-        """(n,) whether the `familiarity` of a text reaches `familiar` of the projector in use.
+    def is_familiar(self, similarity: Floats, familiarity: Floats | None = None) -> npt.NDArray[np.bool_]:
+        """(n,) whether the `familiarity` of a text, where it is known already, reaches `familiar` of the projector.
 
         A text without a known word, whose cosines are all 0, is not familiar: nothing is known of it.
         """
-        familiar: npt.NDArray[np.bool_] = self.familiarity(similarity) >= self.projector.familiar
-        return familiar & similarity.any(axis=1)
+        familiarity = self.familiarity(similarity) if familiarity is None else familiarity
+        familiar: npt.NDArray[np.bool_] = np.logical_or.reduce(similarity, axis=1)
+        return familiar & (familiarity >= self.projector.familiar)
 
     def margins(self, similarity: Floats) -> Floats:
         """(n,) how sure a reading is, see `margins`; among the topical prototypes."""
-        return margins(similarity[:, self.is_topic])
+        return margins(similarity[:, self.topics])
 
     def save(self, folder: Path) -> None:
         """Write config.json and gate.safetensors into this folder."""

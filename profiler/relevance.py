@@ -17,9 +17,9 @@ def sharpen(similarity: Floats, alpha: float, top_p: float) -> Floats:
     relevance = np.zeros(similarity.shape, np.float32)
     kept = _kept(similarity.shape[1], top_p)
     for cosines, row in zip(similarity, relevance, strict=True):  # a peer reads one text at a time, so n is 1
-        top = np.argsort(-cosines, kind="stable")[:kept]
-        powered = np.maximum(cosines[top], 0).astype(np.float64) ** alpha
-        total = powered.sum()
+        top = (-cosines).argsort()[:kept]
+        powered = np.maximum(cosines[top], 0, dtype=np.float64) ** alpha
+        total = np.add.reduce(powered)
         if total > 0:
             row[top] = powered / total
         else:

@@ -9,6 +9,8 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from itertools import chain
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +53,8 @@ class StaticEncoder:
             raise EncoderError(f"damaged fast encoder in {folder} ({error!r}). Restore the gate's folder") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._special = [token.content for token in self._tokenizer.get_added_tokens_decoder().values()]
+        special = [token.content for token in self._tokenizer.get_added_tokens_decoder().values()]
+        self._special = re.compile("|".join(map(re.escape, special)) or r"\Z\A.")
         self._unknown: int | None = self._tokenizer.token_to_id("[UNK]")
         self._words: dict[str, list[int]] = {}
         self.dim = self._rows.shape[1]
@@ -61,27 +64,29 @@ class StaticEncoder:
         """(n, dim) float32, unit rows; a row of zeros for a text without a known token."""
         found = np.zeros((len(texts), self.dim), np.float32)
         for place, text in enumerate(texts):
-            ids = self._known_ids(text)
-            if ids:
+            ids = np.array(self._known_ids(text), np.intp)
+            if len(ids):
                 total = self._scales[ids] @ self._rows[ids].astype(np.float32)
-                found[place] = total / max(float(np.sqrt(total @ total)), 1e-12)
+                found[place] = total / max(sqrt(total @ total), 1e-12)
         return found
 
     def _known_ids(self, text: str) -> list[int]:
         clean = readable(text, MAX_CHARS)
-        if not _PLAIN.fullmatch(clean) or any(special in clean for special in self._special):
+        if not _PLAIN.fullmatch(clean) or self._special.search(clean):
             return self._tokenised(clean)[:MAX_TOKENS]
-        ids: list[int] = []
-        words = self._words
-        for word in _WORD.findall(clean.lower()):
-            known = words.get(word)
-            ids += self._learnt(word) if known is None else known
-        return ids[:MAX_TOKENS]
+        words = _WORD.findall(clean.lower())
+        try:
+            known = list(map(self._words.__getitem__, words))
+        except KeyError:  # one of them is new
+            known = list(map(self._learnt, words))
+        return list(chain.from_iterable(known))[:MAX_TOKENS]
 
     def _learnt(self, word: str) -> list[int]:
-        ids = self._tokenised(word)
-        if len(self._words) < REMEMBERED:
-            self._words[word] = ids
+        ids = self._words.get(word)
+        if ids is None:
+            ids = self._tokenised(word)
+            if len(self._words) < REMEMBERED:
+                self._words[word] = ids
         return ids
 
     def _tokenised(self, text: str) -> list[int]:

@@ -1,9 +1,10 @@
 """What the gate's reading of one text and its wording say of it, together. How texts are read is reader.py's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from gateway.topics.domains import Drawn, Topics
@@ -15,8 +16,7 @@ from profiler.qagate import QAGate
 FORM_SHARE = 0.7  # of the topic, to the form that a prompt asks for; the rest to what it is about
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, eq=False):
     """What the gate says of a text.
 
     A text that is not familiar, so unlike all that the gate knows, is equally relevant to every prototype. Agents are
@@ -29,7 +29,7 @@ class Judged:
     is_familiar: bool = True
     nearest: float = 0.0  # cosine with that prototype
     forms: tuple[str, ...] = ()  # the categories of the gate that its wording asks for (forms.py)
-    drawn: Mapping[Topics, Drawn] = field(default_factory=dict)  # to agents' topics (domains.py)
+    drawn: Mapping[Topics, Drawn] = msgspec.field(default_factory=dict)  # to agents' topics (domains.py)
 
 
 def judged_of(gate: QAGate, reading: Reading) -> Judged:

@@ -15,13 +15,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 
 from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
 from gateway.topics.domains import Topics
@@ -156,13 +157,23 @@ class RelevanceReader:
         """
         if self.problem is not None:
             return None
-        if not (earlier or session or setting or tools) and (known := self._recalled(self._key(text))):
-            return known  # a text alone, judged before: there is nothing to wait for, nor to blend
+        until = asyncio.get_running_loop().time() + budget_s
+        if not (earlier or session or setting or tools):  # a text alone: there is nothing to blend
+            with suppress(TimeoutError):
+                return self._recalled(key := self._key(text)) or await self._judged(text, until, key)
+            return None
+        judged = await self._blend(text, until, earlier, session, setting)
+        return self._on_code(judged) if judged and is_about_code(setting, tools) else judged
+
+    async def _blend(
+        self, text: str, until: float, earlier: Sequence[str], session: str | None, setting: str
+    ) -> Judged | None:
+        """What a conversation is about, as far as its turns are read by `until` (loop time)."""
         turns: list[tuple[Judged, float]] = []
-        left, until = 1.0, asyncio.get_running_loop().time() + budget_s
+        left = 1.0
         try:
             for turn in (text, *earlier):
-                if turn.strip() and (judged := await self._judged(turn, until)):
+                if judged := await self._judged(turn, until):
                     turns.append((judged, turn_share(turn, judged.nearest, judged.category)))
                     left *= 1 - turns[-1][1]
                 if left < LEAST_SHARE:
@@ -173,10 +184,7 @@ class RelevanceReader:
                     turns.append((about, SETTING_SHARE))
         except TimeoutError:
             pass  # the newest turns come first and count most, so what was read in time is used
-        if not turns:
-            return None
-        judged = self._blended(turns, None if earlier else session, session)
-        return self._on_code(judged) if is_about_code(setting, tools) else judged
+        return self._blended(turns, None if earlier else session, session) if turns else None
 
     def _on_code(self, judged: Judged) -> Judged:
         """The same of a coding agent's request, whatever its words."""
@@ -190,6 +198,8 @@ class RelevanceReader:
         """
         thread = self._threads.get(before) if before else None
         is_alone = thread is None and len(turns) == 1
+        if is_alone and not session:
+            return turns[0][0]
         for judged, share in reversed(turns):
             thread = follow(thread, judged.relevance, share, judged.drawn)
         assert thread, "there is a turn"
@@ -206,10 +216,14 @@ class RelevanceReader:
         category = leading(relevance, self.gate.categories)
         return replace(newest, relevance=relevance, category=category, is_familiar=True)
 
-    async def _judged(self, text: str, until: float) -> Judged | None:
-        """What one text is about. Raises TimeoutError where the worker has not read it by `until` (loop time)."""
-        key = self._key(text)
-        if known := self._recalled(key):
+    async def _judged(self, text: str, until: float, key: bytes = b"") -> Judged | None:
+        """What one text is about; None without words. `key`: its key, if it is known and no such text was judged.
+
+        Raises TimeoutError where the worker has not read it by `until` (loop time).
+        """
+        if not text.strip():
+            return None
+        if not key and (known := self._recalled(key := self._key(text))):
             return known
         if key not in self._under_way:
             begun = self._begun(text)

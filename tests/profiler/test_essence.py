@@ -4,7 +4,10 @@ import time
 
 import pytest
 
-from profiler.essence import READ_CHARS, ends, essence
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from profiler.essence import _STOP, READ_CHARS, _without_end, ends, essence
 
 QUESTIONS = (
     "how do I boil an egg?",
@@ -97,3 +100,48 @@ def test_no_text_takes_long(piece: str) -> None:
 )
 def test_each_end_is_known_by_its_cue(end: str) -> None:
     assert "Boil an egg." == essence(f"Boil an egg. {end}")
+
+
+PIECES = (
+    *(
+        "thanks",
+        "thank you",
+        "many ",
+        "much ",
+        "please",
+        "please and ",
+        "i ",
+        "appreciated",
+        "best ",
+        "regards",
+        "answer",
+    ),
+    *(
+        ":",
+        "a",
+        "muchas ",
+        "gracias",
+        "ty",
+        "city",
+        ", ",
+        "; ",
+        " ",
+        "\u3000",
+        "\n",
+        ".",
+        "?",
+        '"',
+        "in advance",
+        "İ",
+        "ß",
+    ),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+@example("x, many muchas gracias")
+@example("x answer      :")
+def test_an_end_is_found_from_its_first_cue_on_as_by_a_search_through_all_of_it(text: str) -> None:
+    found = _STOP.search(text)
+
+    assert (text[: found.start()] if found else text) == _without_end(text)
