@@ -51,8 +51,14 @@ class Reply(Protocol):
     """An answer that has begun. Its body is read once: by `read` or by `events`."""
 
     status: int
-    content_type: str
-    retry_after: str | None  # as the engine sent it
+
+    @property
+    def content_type(self) -> str: ...
+
+    @property
+    def retry_after(self) -> str | None:
+        """As the engine sent it."""
+        ...
 
     @property
     def is_stream(self) -> bool: ...
@@ -98,7 +104,9 @@ class Passed(Protocol):
     """An answer of an endpoint beside chat, which is passed on as it comes: what our own engine's replies are, too."""
 
     status: int
-    content_type: str
+
+    @property
+    def content_type(self) -> str: ...
 
     def pieces(self) -> AsyncIterator[bytes]:
         """The body, piece by piece. Raises UpstreamError where it breaks off."""

@@ -17,7 +17,8 @@ from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent, plai
 _REFUSED = (400, 422)  # statuses of a body with a field that the engine does not know
 REFUSALS = 3  # of optional fields, after each of which a request is asked once more: many engines name the first alone
 NOT_BEGUN = (ConnectionBroken, OSError, TimeoutError)
-_EVENTS = ("text/event-stream", "text/plain", "application/octet-stream")  # what servers call a stream of events
+_EVENTS = "text/event-stream"
+_ANY_EVENTS = (_EVENTS, "text/plain", "application/octet-stream")  # what servers call a stream of events
 
 
 class Began(Protocol):
@@ -87,9 +88,6 @@ class Answering:
     """An answer that has begun (gateway.upstream.Reply), once `begun` was told."""
 
     status: int
-    content_type: str
-    is_stream: bool
-    retry_after: str | None
     _answer: Began
     _said: bytes | None = None  # the whole body, where it has been read
 
@@ -98,11 +96,22 @@ class Answering:
         self._url, self._stream, self._patience = url, stream, patience
 
     def begun(self, answer: Began) -> None:
-        """Its head has come. Where events are asked for, a body of no particular type is taken for them."""
-        self._answer, self.status, headers = answer, answer.status, answer.headers
-        self.content_type, self.retry_after = headers.get("content-type", ""), headers.get("retry-after")
-        may_be = _EVENTS if self._stream else _EVENTS[:1]
-        self.is_stream = self.content_type.startswith(may_be) or (self._stream and not self.content_type)
+        """Its head has come."""
+        self._answer, self.status = answer, answer.status
+
+    @property
+    def content_type(self) -> str:
+        return self._answer.headers.get("content-type", "")
+
+    @property
+    def retry_after(self) -> str | None:
+        return self._answer.headers.get("retry-after")
+
+    @property
+    def is_stream(self) -> bool:
+        """Where events are asked for, a body of no particular type is taken for them."""
+        kind = self._answer.headers.get("content-type", "")
+        return (not kind or kind.startswith(_ANY_EVENTS)) if self._stream else kind.startswith(_EVENTS)
 
     async def read(self) -> bytes:
         if self._said is not None:
@@ -148,10 +157,10 @@ class Answering:
         is_between = False  # the bytes so far ended with an event
 
         def take(piece: bytes) -> bool:
-            if not is_between or not (count := plain_events(piece)) or not takes or not takes(piece, count):
-                return False
-            last.append(piece)
-            return True
+            if is_between and (count := plain_events(piece)) and takes and takes(piece, count):
+                last.append(piece)
+                return True
+            return False
 
         if takes is not None:
             self._answer.pour(take)
@@ -210,7 +219,7 @@ class Asked(Answering):
         patience: Patience,
     ) -> None:
         """`stream`: events are asked for, so that a body of no particular type is taken for them."""
-        super().__init__(engine.url, stream=stream, patience=patience)
+        self._url, self._stream, self._patience = engine.url, stream, patience
         self._engine, self._endpoint, self._body, self._headers = engine, endpoint, body, headers
 
     def lend(self, hands: Hands) -> None:
@@ -221,11 +230,11 @@ class Asked(Answering):
         engine, endpoint, body = self._engine, self._endpoint, self._body
         engine.in_flight += 1
         try:
-            if not_known := engine.refused.get(endpoint):
-                body, _ = without(body, not_known)
-            self._came(await engine.begin(endpoint, body, self._headers, self._within_s, self._hands))
-            if self.status in _REFUSED and endpoint in OPTIONAL:
-                await self._ask_for_less(body)
+            if endpoint in engine.refused:
+                body, _ = without(body, engine.refused[endpoint])
+            self.begun(await engine.begin(endpoint, body, self._headers, self._within_s, self._hands))
+            if self.status != 200:
+                await self._judge(body)
             if self._answer.headers.get("content-encoding", "identity") != "identity":  # a bomb, perhaps
                 self._answer.release()
                 raise UpstreamError(f"the engine at {engine.url} compresses its answers", code="bad_encoding")
@@ -247,9 +256,11 @@ class Asked(Answering):
     def _within_s(self) -> float:
         return self._patience.first_event_s if self._stream else self._patience.whole_s
 
-    def _came(self, answer: Began) -> None:
-        self.begun(answer)
-        if answer.status == 404:
+    async def _judge(self, body: Pieces) -> None:
+        """See what can be done about an answer that is none."""
+        if self.status in _REFUSED and self._endpoint in OPTIONAL:
+            await self._ask_for_less(body)
+        if self.status == 404:
             self._engine.knows_not_model()
 
     async def _ask_for_less(self, body: Pieces) -> None:
@@ -267,7 +278,7 @@ class Asked(Answering):
             refused |= named if says_not_known(self._said) else frozenset()
             self._answer.release()
             self._said = None
-            self._came(await self._engine.begin(self._endpoint, body, self._headers, self._within_s, self._hands))
+            self.begun(await self._engine.begin(self._endpoint, body, self._headers, self._within_s, self._hands))
             if self.status not in _REFUSED:
                 break
         if refused and self.status == 200:  # it did help: the next request is asked without them at once

@@ -5,7 +5,6 @@ Knows a reply and a client to write to; knows nothing of who else might answer.
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -111,6 +110,9 @@ class Hears(Protocol):
 class Relay:
     """Passes on the answer of one attempt; afterwards it is known what was seen of it."""
 
+    first_event_at: float | None = None
+    from_documents: bool | None = None
+
     def __init__(
         self,
         terms: Terms,
@@ -121,26 +123,18 @@ class Relay:
     ) -> None:
         """`said`: what others said before who gave up, where the answer goes on with that."""
         self.counted, self.heard = counted, heard
-        self.first_event_at: float | None = None
-        self.from_documents: bool | None = None
         self._terms, self._clock, self._said = terms, clock, said
-        self._rename = _renamer(terms)
+        self._rename = _unchanged if terms.model == terms.shown_model else _renamer(terms)
 
     async def pass_on(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         """Answer the client; `headers` are told it. Raises UpstreamError."""
-        is_stream = reply.is_stream and reply.status == 200
-        unasked = gathered(self._terms.endpoint) if is_stream and not self._terms.stream else None
-        if is_stream and unasked is None:
-            await self._relay_events(reply, client, headers)
+        status, terms = reply.status, self._terms
+        if status != 200 or not reply.is_stream:
+            await self._pass_on_whole(status, await reply.read(), client, headers)
+        elif not terms.stream and (unasked := gathered(terms.endpoint)) is not None:
+            await self._pass_on_whole(status, await _whole_of(reply, unasked), client, headers)
         else:
-            body = await reply.read() if unasked is None else await _whole_of(reply, unasked)
-            if reply.status == 200 and is_no_answer(body):
-                raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
-            self.whole(body)
-            if reply.status == 200 and self._terms.stream and self._terms.endpoint in METERED:
-                await self._stream_whole(self._rename(body), client, headers)
-            else:
-                await client.answer(reply.status, "application/json", self._rename(body), headers)
+            await self._relay_events(reply, client, headers)
         self.from_documents = from_documents(reply)
 
     def was_passed_on(self, first_event_at: float | None, said: tuple[int, int] | None, seen: Seen) -> None:
@@ -152,6 +146,15 @@ class Relay:
         self.first_event_at = self._clock()
         self.counted.whole(body)
 
+    async def _pass_on_whole(self, status: int, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
+        if status == 200 and is_no_answer(body):
+            raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
+        self.whole(body)
+        if status == 200 and self._terms.stream and self._terms.endpoint in METERED:
+            await self._stream_whole(self._rename(body), client, headers)
+        else:
+            await client.answer(status, "application/json", self._rename(body), headers)
+
     async def _stream_whole(self, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
         """The engine ignored that a stream was asked for: the client gets one all the same."""
         events = as_events(body, include_usage=self._terms.include_usage)
@@ -160,7 +163,7 @@ class Relay:
 
     async def _relay_events(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         is_done, goes_on = False, self._said is not None
-        async for events in reads(reply, None if goes_on else partial(self._push, client)):
+        async for events in reads(reply, None if goes_on else self._pusher(client)):
             sent = list[bytes]()  # those that came together go on together
             for event in events:
                 if event.is_comment or event.is_error:
@@ -196,18 +199,25 @@ class Relay:
             await client.send(b"".join(events), more=more, count=len(events))
             events.clear()
 
-    def _push(self, client: Client, events: bytes, count: int) -> bool:
-        """Pass on plain events as they came (upstream.pour), behind the first; False: they are relayed one by one."""
-        rename = self._rename
-        if self.first_event_at is None or (count > 1 and rename is not _unchanged):
-            return False
-        sent = events if rename is _unchanged else rename(events)
-        if not client.push(sent, count):
-            return False
-        self.counted.seen.plain(events, count)
-        if self.heard is not None:
-            self.heard.add(sent)
-        return True
+    def _pusher(self, client: Client) -> Callable[[bytes, int], bool]:
+        """What passes on plain events as they came (upstream.reads), behind the first; what it leaves is relayed."""
+        push, seen, heard = client.push, self.counted.seen, self.heard
+        rename = None if self._rename is _unchanged else self._rename
+
+        def push_on(events: bytes, count: int) -> bool:
+            sent = events
+            if rename is not None:
+                if count > 1:
+                    return False
+                sent = rename(events)
+            if self.first_event_at is None or not push(sent, count):
+                return False
+            seen.plain(events, count)
+            if heard is not None:
+                heard.add(sent)
+            return True
+
+        return push_on
 
     async def _continue(self, event: Event, client: Client) -> None:
         """An event of whoever goes on with what another began."""
