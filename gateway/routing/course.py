@@ -25,6 +25,7 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
 Knows nothing of sockets, beliefs or time: `now` is an argument, and `settled` says what beliefs are to be told.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Annotated, TypeAlias
@@ -70,6 +71,8 @@ class Course:
     """One request's way: `next`, then `ended`, until `next` has nobody left; then `settled`."""
 
     # What has not happened, and mostly does not.
+    asked: tuple[Asked, ...] = ()
+    _at: Candidate | None = None
     _refusals = 0  # along the present choice
     _since = _breaks = 0  # the first of `asked` that counts now; how often the answer broke off
     _leaves = 0  # peers that were left since they did not begin
@@ -79,11 +82,8 @@ class Course:
 
     def __init__(self, choice: Choice, config: CourseConfig, now: float) -> None:
         """`now`: when the request came."""
-        self.choice, self.began = choice, now
-        self.asked: list[Asked] = []
-        self._config = config
+        self.choice, self.began, self._config = choice, now, config
         self._left = choice.order
-        self._at: Candidate | None = None
 
     def next(self, now: float) -> Candidate | None:
         """Who is to be asked now; None where nobody is left, or enough was tried."""
@@ -104,7 +104,7 @@ class Course:
     @property
     def may_look(self) -> bool:
         """Whether the one to be asked is our own while another may answer: it may wait, and look around."""
-        return self._at is not None and self._at.local and self.choice.may_go_elsewhere
+        return self.choice.may_go_elsewhere and self._at is not None and self._at.local
 
     def leads_elsewhere(self, choice: Choice) -> bool:
         """Whether a choice made while the request waits sends it to another engine or peer that has not failed it."""
@@ -165,15 +165,17 @@ class Course:
         return AGAIN_S[self._rounds - 1]
 
     def ended(
-        self, reservation: Reservation, outcome: Outcome, *, by_engine: bool = False, is_unsuited: bool = False
-    ) -> list[Verdict]:
+        self, reservation: Reservation, outcome: Outcome, by_engine: bool = False, is_unsuited: bool = False
+    ) -> Sequence[Verdict]:
         """The one asked last is done: what beliefs are to be told now.
 
         `by_engine`: it is there, and its engine answered with an error. `is_unsuited`: its model cannot take this.
         """
         assert self._at, "next() comes before ended()"
         done = Asked(self._at, reservation, outcome, by_engine, is_unsuited)
-        self.asked.append(done)
+        self.asked = (*self.asked, done)
+        if outcome.status == "ok" and not self._undecided:
+            return ((reservation, outcome),)
         self._refusals += outcome.status == "refused" or is_unsuited
         if is_unsuited:
             return [(reservation, _neutral(outcome))]
@@ -186,10 +188,8 @@ class Course:
             self._undecided = ()
         return clear
 
-    def settled(self) -> list[Verdict]:
+    def settled(self) -> Sequence[Verdict]:
         """Nothing more will come: errors that no answer has contradicted teach nothing, as answers without tokens."""
-        if not self._undecided:
-            return []
         undecided, self._undecided = self._undecided, ()
         return [(one.reservation, _neutral(one.outcome)) for one in undecided]
 

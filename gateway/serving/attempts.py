@@ -5,7 +5,7 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -89,6 +89,7 @@ class Attempts:
     """What `gateway.serving.forward.Targets` asks for, told to beliefs, metrics and the route log."""
 
     # What has not happened, and mostly does not.
+    done: tuple[tuple[Candidate, Attempt], ...] = ()
     _decided_after = 0  # after how many attempts the choice was made
     _broken: tuple[Said, Candidate] | None = None  # an answer that others go on with, and who said the last of it
     is_left = False  # by its client, while it waited for a peer that the client named
@@ -111,22 +112,45 @@ class Attempts:
         self._node, self._doors, self._peers, self._telemetry, self._clock, self._patience = around
         self._request, self._course, self._way, self._guarded, self._trace = request, course, way, guarded, trace
         self._known = self._node.roster  # whom the choice knew
-        self.done: list[tuple[Candidate, Attempt]] = []
 
     async def next(self) -> Target | None:
         """Whom to ask now, with its slot reserved; None: there is nobody left.
 
         Raises UpstreamError and InvalidRequest where that has a better reason than the last attempt's.
         """
-        while (target := await self._next_of_choice()) is None:
-            if self._broken is not None:
-                if not await self._go_on_later():
+        course = self._course
+        while True:
+            began = self._clock()
+            candidate = course.next(began)
+            if candidate is None:
+                if not await self._decide_again():
                     return None
-            elif not self._course.may_go_on(self._clock()) or (choice := await self._choice_anew()) is None:
-                return None
+            elif not candidate.local:
+                return self._elsewhere(candidate, began)
             else:
-                self._course.turn(choice)
-        return target
+                served = self._served(candidate)
+                turn = served.door.come(course.began, may_look=course.may_look and self._broken is None)
+                if turn.is_inside:
+                    self._telemetry.observe_wait(candidate.wait_s, 0.0)
+                    return self._inside(turn, served, candidate, began)
+                choice = await self._wait(turn, candidate, began)
+                if choice is None:
+                    self._telemetry.observe_wait(candidate.wait_s, self._clock() - began)
+                    return self._inside(turn, self._served(candidate), candidate, began)
+                course.turn(choice)
+
+    async def _decide_again(self) -> bool:
+        """Where nobody is left: whether the course leads on, along another choice."""
+        if self._broken is not None:
+            return await self._go_on_later()
+        if not self._course.may_go_on(self._clock()) or (choice := await self._choice_anew()) is None:
+            return False
+        self._course.turn(choice)
+        return True
+
+    def _served(self, candidate: Candidate) -> Served:
+        """Our engine, as it serves the candidate now."""
+        return self._doors.at(candidate.agent, candidate.engine, candidate.model)
 
     def untold(self) -> frozenset[str]:
         """Abilities that the request needs, and that nobody knows whether the one asked last has."""
@@ -166,45 +190,38 @@ class Attempts:
 
     def observe(self, attempt: Attempt) -> None:
         """The one asked last is done, one way or another."""
-        candidate = self._asked
+        candidate, turn, is_stream = self._asked, self._turn, self._request.stream
         better = self._better if attempt.error == LATE else None
         if better is not None:
             attempt = msgspec.structs.replace(attempt, status="cancelled")
-        outcome = Outcome(
-            candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, self._request.stream
-        )
-        if self._turn is not None:
-            turn, self._turn = self._turn, None
-            turn.door.ended(turn, has_failed=attempt.status in ("refused", "failed"))
-        self._tell(
-            self._course.ended(self._reservation, outcome, by_engine=attempt.by_engine, is_unsuited=attempt.is_unsuited)
-        )
-        ttft_s = attempt.ttft_s if self._request.stream else None
+        status, latency_s, tokens = attempt.status, attempt.latency_s, attempt.tokens
+        if turn is not None:
+            self._turn = None
+            turn.door.ended(turn, has_failed=status in ("refused", "failed"))
+            if status == "ok" or tokens:
+                turn.door.count_tokens(attempt.prompt_tokens, tokens)
+        outcome = Outcome(candidate.peer_id, status, attempt.ttft_s, latency_s, tokens, is_stream)
+        self._tell(self._course.ended(self._reservation, outcome, attempt.by_engine, attempt.is_unsuited))
+        ttft_s = attempt.ttft_s if is_stream else None
         self._telemetry.observe(
-            "local" if candidate.local else "remote",
-            attempt.status, ttft_s, attempt.latency_s,
-            attempt.prompt_tokens, attempt.tokens, candidate.wait_s + candidate.service_s + candidate.transit_s,
+            "local" if candidate.local else "remote", status, ttft_s, latency_s, attempt.prompt_tokens, tokens,
+            candidate.wait_s + candidate.service_s + candidate.transit_s,
         )  # fmt: skip
         if self._trace is not None:
-            self._trace.attempt_ended(
-                Ended(attempt.status, attempt.error, ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens)
-            )
-        self.done.append((candidate, attempt))
+            self._trace.attempt_ended(Ended(status, attempt.error, ttft_s, latency_s, attempt.prompt_tokens, tokens))
+        self.done = (*self.done, (candidate, attempt))
         if better is not None:
             self._course.leave(better)
         if self._broken is not None:
             self._telemetry.observe_continued("local" if candidate.local else "remote", attempt.status)
         if attempt.from_documents is not None:
             self._node.observe_documents(candidate, attempt.from_documents, self._clock())
-        if candidate.local:
-            if attempt.status == "ok" or attempt.tokens:
-                self._doors.door_of(candidate.engine).count_tokens(attempt.prompt_tokens, attempt.tokens)
-        else:
-            if attempt.status == "ok":
+        if not candidate.local:
+            if status == "ok":
                 self._peers.served(candidate.peer_id)
             self._doors.look_around()
         if attempt.error:
-            self._note_error(candidate, attempt.error, attempt.status)
+            self._note_error(candidate, attempt.error, status)
 
     def _note_error(self, candidate: Candidate, error: str, status: str) -> None:
         """What an error says of whoever answered with it."""
@@ -243,26 +260,9 @@ class Attempts:
         """Whether an answer broke off, and others were asked to go on with it."""
         return self._broken is not None
 
-    async def _next_of_choice(self) -> Target | None:
-        now, self._better = self._clock(), None
-        candidate = self._course.next(now)
-        while candidate is not None and candidate.local:
-            turn = self._doors.door_of(candidate.engine).come(
-                self._course.began, may_look=self._course.may_look and self._broken is None
-            )
-            choice = None if turn.is_inside else await self._wait(turn, candidate, now)
-            if choice is None:
-                self._telemetry.observe_wait(candidate.wait_s, self._clock() - now)
-                return self._inside(turn, candidate, now)
-            self._course.turn(choice)
-            now = self._clock()
-            candidate = self._course.next(now)
-        return None if candidate is None else self._elsewhere(candidate, now)
-
-    def _inside(self, turn: Turn, candidate: Candidate, began: float) -> Target:
+    def _inside(self, turn: Turn, served: Served, candidate: Candidate, began: float) -> Target:
         """Our own engine, ready to be asked."""
-        self._turn = turn
-        self._at = served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
+        self._turn, self._at = turn, served
         target = self._way.target(candidate, self._course.choice.reason, served, began)
         self._reserve(candidate)
         if self._trace is not None:
@@ -368,6 +368,6 @@ class Attempts:
     def _reserve(self, candidate: Candidate) -> None:
         self._asked, self._reservation = candidate, self._node.dispatch(candidate, self._clock())
 
-    def _tell(self, verdicts: list[Verdict]) -> None:
+    def _tell(self, verdicts: Sequence[Verdict]) -> None:
         for reservation, outcome in verdicts:
             self._node.observe(reservation, outcome, self._clock())

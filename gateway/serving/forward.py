@@ -79,6 +79,9 @@ class Targets(Protocol):
 class Forwarder:
     """Sends one request along its targets."""
 
+    _heard: Heard | None = None  # what its client was sent, where others may go on with that
+    _relay: Relay  # of the attempt that is under way
+
     def __init__(
         self,
         request: Request,
@@ -93,13 +96,10 @@ class Forwarder:
 
         `leaves`: codes of errors that the client is not told, as long as it has got nothing: `run` returns them.
         """
-        self._leaves = leaves
-        self._heard = Heard(request) if continues and request.stream else None
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
-        # Of the attempt that is under way:
-        self._terms: Terms
-        self._meter: Meter
-        self._relay: Relay
+        self._leaves = leaves
+        if continues and request.stream:
+            self._heard = Heard(request)
 
     async def run(self, client: Client, headers: Mapping[str, str]) -> UpstreamError | None:
         """Answer the client. When the last target has failed too, the client gets the last one's error.
@@ -116,22 +116,11 @@ class Forwarder:
                 failures[:], target = [caught.with_traceback(None)], None
             if target is None:
                 break
-            self._begin(target, client)
-            status: Status | None = None
-            error: UpstreamError | None = None
-            try:
-                sent_back = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
-                await self._attempt(target, client, sent_back)
-                status = "ok"
-            except UpstreamError as caught:
-                failures.append(caught.with_traceback(None))  # it leads back here, to be freed by the collector alone
-                status, error = "refused" if caught.status in BUSY else "failed", caught
-            finally:
-                # Without a status the client hung up. If it had all by then, it was answered all the same.
-                status = status or ("ok" if client.is_complete else "cancelled")
-                self._targets.observe(self._report(status, target.began, error))
+            sent_back = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
+            error = await self._attempt(target, client, sent_back)
             if error is None:
                 return None
+            failures.append(error)
             if client.has_started:
                 has_spoken = self._relay.first_event_at is not None  # else the one before broke off, and not this one
                 broke = error if has_spoken or broke is None else broke
@@ -165,39 +154,49 @@ class Forwarder:
         )  # fmt: skip
         await client.send(event, more=False)
 
-    def _begin(self, target: Target, client: Client) -> None:
-        """Be ready to pass on the answer of a target, which goes on with what others said where the client has that."""
-        request, said = self._request, self._heard.said if self._heard and client.has_started else None
-        self._terms = Terms(request.endpoint, request.stream, request.include_usage, target.model, target.shown_model)
-        self._meter = Meter(request)
-        self._relay = Relay(self._terms, self._meter, self._clock, self._heard, said)
+    async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> UpstreamError | None:
+        """Ask a target, pass its answer on, and tell how it did: the error that it ended with.
 
-    async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
-        opened = target.upstream.open(
-            self._request.endpoint,
-            target.body,
-            target.upstream_headers,
-            stream=self._request.stream,
-            patience=self._patience,
-        )
-        hands = None if client.has_started else self._lend(opened, client, headers)
-        async with opened as reply:
-            if hands is not None and hands.has_passed:
-                return
-            if client.has_started and not (reply.is_stream and reply.status == 200):
-                raise UpstreamError(message_in(await reply.read()), code="no_continuation", by_engine=True)
-            if reply.status >= 400:
-                await self._refused(reply, client, headers)
-            else:
-                await self._relay.pass_on(reply, client, headers)
+        It goes on with what others said, where the client has that.
+        """
+        request, goes_on = self._request, client.has_started
+        terms = Terms(request.endpoint, request.stream, request.include_usage, target.model, target.shown_model)
+        said = self._heard.said if goes_on and self._heard else None
+        meter = Meter(request)
+        relay = self._relay = Relay(terms, meter, self._clock, self._heard, said)
+        status: Status | None = None
+        error: UpstreamError | None = None
+        try:
+            opened = target.upstream.open(
+                request.endpoint, target.body, target.upstream_headers, stream=request.stream, patience=self._patience
+            )
+            hands = None if goes_on else self._lend(opened, client, terms, headers)
+            async with opened as reply:
+                if hands is not None and hands.has_passed:
+                    pass
+                elif client.has_started and not (reply.is_stream and reply.status == 200):
+                    raise UpstreamError(message_in(await reply.read()), code="no_continuation", by_engine=True)
+                elif reply.status >= 400:
+                    await self._refused(reply, client, headers)
+                else:
+                    await relay.pass_on(reply, client, headers)
+            status = "ok"
+        except UpstreamError as caught:
+            error = caught.with_traceback(None)  # it leads back here, to be freed by the collector alone
+            status = "refused" if error.status in BUSY else "failed"
+        finally:
+            # Without a status the client hung up. If it had all by then, it was answered all the same.
+            status = status or ("ok" if client.is_complete else "cancelled")
+            self._targets.observe(_report(status, target.began, self._clock(), relay, meter.tokens, error))
+        return error
 
-    def _lend(self, opened: object, client: Client, headers: Mapping[str, str]) -> Hands | None:
+    def _lend(self, opened: object, client: Client, terms: Terms, headers: Mapping[str, str]) -> Hands | None:
         """Have our own engine asked by the process that has the client's connection, where that is another one."""
         lend: Callable[[Hands], None] | None = getattr(opened, "lend", None)
-        hands = None if lend is None else hands_of(client)
-        if lend is not None and hands is not None:
-            hands.take(self._terms, self._patience, headers, self._relay)
-            lend(hands)
+        if lend is None or (hands := hands_of(client)) is None:
+            return None
+        hands.take(terms, self._patience, headers, self._relay)
+        lend(hands)
         return hands
 
     async def _refused(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
@@ -211,20 +210,15 @@ class Forwarder:
         )
         await client.answer(status, "application/json", written, headers)
 
-    def _report(self, status: Status, began: float, error: UpstreamError | None) -> Attempt:
-        prompt_tokens, tokens = self._meter.tokens
-        first, now = self._relay.first_event_at, self._clock()
-        return Attempt(
-            status,
-            ttft_s=None if first is None else first - began,
-            latency_s=now - began,
-            prompt_tokens=prompt_tokens,
-            tokens=tokens,
-            error=error.code if error else None,
-            by_engine=bool(error and error.by_engine),
-            is_unsuited=bool(error and error.is_unsuited),
-            from_documents=self._relay.from_documents,
-        )
+
+def _report(
+    status: Status, began: float, now: float, relay: Relay, tokens: tuple[int, int], error: UpstreamError | None
+) -> Attempt:
+    """How an attempt did that has ended; `tokens`: (prompt, completion)."""
+    ttft_s = None if relay.first_event_at is None else relay.first_event_at - began
+    if error is None:
+        return Attempt(status, ttft_s, now - began, *tokens, from_documents=relay.from_documents)
+    return Attempt(status, ttft_s, now - began, *tokens, error.code, error.by_engine, error.is_unsuited)
 
 
 async def answer_error(client: Client, endpoint: str, error: UpstreamError, headers: Mapping[str, str]) -> None:
