@@ -52,6 +52,8 @@ class _Body(msgspec.Struct):
 
 
 class ChatBody(_Body, kw_only=True):
+    prompt: ClassVar = None
+
     messages: list[Message]
 
     @property
@@ -60,10 +62,14 @@ class ChatBody(_Body, kw_only=True):
 
 
 class CompletionBody(_Body, kw_only=True):
+    turns: ClassVar = None
+
     prompt: str | list[str | int | list[int]]
 
 
 class EmbeddingBody(_Body, kw_only=True):
+    turns: ClassVar = None
+
     input: str | list[str | int | list[int]]
 
 
@@ -105,7 +111,6 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "messages/count_tokens": AnthropicBody,
 }
 PERSONAL_ENDPOINTS = ("chat/completions",)  # that personal agents answer
-AGENT_BODIES = (ResponsesBody, AnthropicBody)
 ENDPOINTS = tuple(BODIES)
 OTHERS = {  # endpoints whose answers are passed on as they come, and their paths
     "rerank": "/v1/rerank",

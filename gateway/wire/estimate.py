@@ -12,11 +12,11 @@ _WINDOWS = 16  # pieces of a sample, spread evenly: a text may begin in English 
 _WINDOW = SAMPLE_LENGTH // _WINDOWS
 
 # Tokens a character, by class; of characters beyond ASCII the first byte of UTF-8 tells the script.
+_UPPER = 1.02  # A to Z, class A
+_DIGIT = 0.72  # 0 to 9, class 0
+_MARK = 0.61  # other visible ASCII, class .
+_LINE_END = 0.56  # class n
 _WEIGHTS = {
-    "A": 1.02,  # A to Z
-    "0": 0.72,  # 0 to 9
-    ".": 0.61,  # other visible ASCII
-    "n": 0.56,  # line ends
     "l": 2.64,  # Latin letters with marks: they split the word that they stand in
     "g": 1.12,  # Greek
     "c": 0.68,  # Cyrillic
@@ -48,16 +48,22 @@ def estimated_tokens(texts: Sequence[str]) -> int:
 
 def _tokens(text: str) -> float:
     encoded = text.encode("utf-8", "replace")
-    classes = encoded.translate(_CLASS_OF)
-    count = classes.count
-    lower, upper, line_ends = count(b"a"), count(b"A"), count(b"n")
-    is_ascii = len(classes) == len(text)
-    letters, visible = lower + upper, len(classes) - count(b" ") - line_ends - (0 if is_ascii else count(b"-"))
+    count = encoded.translate(_CLASS_OF).count
+    lower, upper, digits, marks, line_ends = map(count, _IN_ASCII)
+    letters = lower + upper
+    visible = letters + digits + marks
+    tokens = _UPPER * upper + _DIGIT * digits + _MARK * marks + _LINE_END * line_ends
+    if len(encoded) != len(text):
+        for name, weight in _BEYOND_ASCII:
+            found = count(name)
+            visible, tokens = visible + found, tokens + weight * found
+    if not letters:
+        return tokens
     # Words are counted where they begin: to split the text takes three times as long.
-    words = (b" " + encoded.translate(_WORD_OF)).count(b" x") * letters / visible if visible else 0.0
-    tokens = _WORD * words + _EXCESS * max(0.0, lower - _WORD_LETTERS * words) + _WEIGHTS["A"] * upper
-    tokens += _WEIGHTS["0"] * count(b"0") + _WEIGHTS["."] * count(b".") + _WEIGHTS["n"] * line_ends
-    return tokens if is_ascii else tokens + sum(weight * count(name) for name, weight in _BEYOND_ASCII)
+    begins = encoded.translate(_WORD_OF)
+    words = (begins.count(b" x") + begins.startswith(b"x")) * letters / visible
+    excess = lower - _WORD_LETTERS * words
+    return tokens + _WORD * words + (_EXCESS * excess if excess > 0 else 0.0)
 
 
 def _class_of(byte: int) -> str:
@@ -83,4 +89,5 @@ _LEADS = (  # the first byte that is no longer of the class
 )  # fmt: skip
 _CLASS_OF = "".join(map(_class_of, range(256))).encode()
 _WORD_OF = bytes(ord(" " if chr(byte).isspace() and byte < 0x80 else "x") for byte in range(256))
-_BEYOND_ASCII = [(name.encode(), weight) for name, weight in _WEIGHTS.items() if name not in "A0.n"]
+_IN_ASCII = (b"a", b"A", b"0", b".", b"n")
+_BEYOND_ASCII = [(name.encode(), weight) for name, weight in _WEIGHTS.items()]

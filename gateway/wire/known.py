@@ -220,12 +220,16 @@ class KnownChat(KnownBody, kw_only=True, gc=False):
 
 
 class KnownCompletion(KnownBody, kw_only=True, gc=False):
+    turns: ClassVar = None
+
     prompt: _Texts
     messages: None = None
     input: None = None
 
 
 class KnownEmbedding(KnownBody, kw_only=True, gc=False):
+    turns: ClassVar = None
+
     input: _Texts
     messages: None = None
     prompt: None = None

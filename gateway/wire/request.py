@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.wire.bodies import AGENT_BODIES, AGENT_ENDPOINTS, COUNTING, METERED, CompletionBody, decode_body
+from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING, METERED, decode_body
 from gateway.wire.claims import whole
 from gateway.wire.codec import UNREADABLE, Fields, Pieces, raw, view_of, write_fields
-from gateway.wire.known import KnownCompletion, NotKnown, Turn
+from gateway.wire.known import NotKnown, Turn
 from gateway.wire.reading.content import Content
 from gateway.wire.reading.prompt import Prompt
 from gateway.wire.reading.turns import MEDIA_NEEDS, Said, loose_turns
@@ -115,14 +115,15 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         asked = known = read_known(endpoint, body)
     except NotKnown as error:
         asked, unknown = decode_body(endpoint, body), error.field
-    turns = loose_turns(asked) if isinstance(asked, AGENT_BODIES) else getattr(asked, "turns", None)
+    opening: str | None = None
+    turns = asked.turns if known is not None or endpoint not in AGENT_ENDPOINTS else [*loose_turns(asked)]
     if turns is not None:
         said = Said(turns)
-        beside, opening = MESSAGE_TOKENS * len(said.words), None
+        beside = MESSAGE_TOKENS * len(turns)
     else:
         prompt = asked.input if endpoint == "embeddings" else asked.prompt
         said = Said([Turn("user", _plain_text(prompt))])
-        beside, opening = _token_ids(prompt), [said.words[0][:PROMPT_CHARS]]
+        opening, beside = said.words[0][:PROMPT_CHARS], _token_ids(prompt)
     content = Content(body, known, unknown, said.parts)
     words, needs = said.words, _EMBEDDINGS if endpoint == "embeddings" else _TEXT
     if asked.tools:
@@ -133,15 +134,15 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         media = [MEDIA_NEEDS[part.type] for part in said.parts if part.type in MEDIA_NEEDS]
         beside += MEDIA_TOKENS * len(media)
         needs = needs.union(media)
-    model, *instead = _models(asked)
-    options = asked.stream_options
-    name = session or asked.prompt_cache_key or _name(asked.user)
+    options, most = asked.stream_options, asked.max_completion_tokens or asked.max_tokens
+    name = session or asked.prompt_cache_key or ("" if asked.user is None else str(asked.user))
+    model, *instead = _models(asked) if asked.models else (asked.model or VIRTUAL_MODEL,)
     return Request(
         endpoint=endpoint,
         model=model,
         stream=bool(asked.stream) and endpoint not in COUNTING,
         prompt=Prompt(said, words, beside, name, opening),
-        max_tokens=1 if endpoint in COUNTING else _count(asked.max_completion_tokens or asked.max_tokens),
+        max_tokens=1 if endpoint in COUNTING else None if most is None else _count(most),
         choices=_choices(asked) if endpoint in METERED else 1,
         needs=needs,
         include_usage=endpoint in AGENT_ENDPOINTS or bool(options and options.include_usage),
@@ -229,25 +230,19 @@ def _token_ids(prompt: str | list[str | int | list[int]]) -> int:
 
 
 def _models(asked: Any) -> list[str]:
-    """Which models are asked for, the most wanted first; never empty."""
-    if not asked.models:
-        return [asked.model or VIRTUAL_MODEL]
+    """Which of several models are asked for, the most wanted first; never empty."""
     return [name for name in (asked.model, *asked.models) if name] or [VIRTUAL_MODEL]
 
 
 def _choices(asked: Any) -> int:
     """How many answers a chat or completion asks for."""
-    prompt = asked.prompt if isinstance(asked, KnownCompletion | CompletionBody) else None
-    if asked.n is None and not isinstance(prompt, list):
+    prompt = asked.prompt
+    if asked.n is None and type(prompt) is not list:
         return 1
     several = sum(not isinstance(item, int) for item in prompt or ()) if isinstance(prompt, list) else 1
     return whole(int(asked.n or 1), 1, 2**31) * max(1, several)  # a list of token ids is one prompt
 
 
-def _name(user: str | int | None) -> str:
-    return "" if user is None else str(user)
-
-
-def _count(number: float | None) -> int | None:
+def _count(number: float) -> int | None:
     """A bound as a whole number, within what arrays hold; None for a negative one, which engines read as no bound."""
-    return None if number is None or number < 0 else int(min(number, 2**31))
+    return None if number < 0 else int(min(number, 2**31))

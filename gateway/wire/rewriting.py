@@ -60,12 +60,12 @@ _TEXTS = {"completions": ("prompt", PROMPTS_LIMIT), "embeddings": ("input", INPU
 
 def read_known(endpoint: str, body: bytes | msgspec.Raw) -> Known:
     """The body, if PPAI knows all that it looks at. Raises NotKnown."""
-    view = memoryview(body)
+    view, decoder = memoryview(body), _DECODERS.get(endpoint)
     size = len(view)
-    if endpoint not in _DECODERS or size > BODY_LIMIT_BYTES or (size > LARGE_BYTES and _has_many_values(body)):
+    if decoder is None or (size > LARGE_BYTES and (size > BODY_LIMIT_BYTES or _has_many_values(body))):
         raise NotKnown("size")
     try:
-        known: Known = _DECODERS[endpoint].decode(view)
+        known: Known = decoder.decode(view)
     except msgspec.ValidationError as error:
         raise NotKnown(place(str(error))) from error
     except UNREADABLE as error:

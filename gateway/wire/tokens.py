@@ -23,13 +23,14 @@ _DONE_BYTES, _FIELD_BYTES, _FRAME_BYTES = len(b"[DONE]"), len(b"data: "), len(b"
 def usage_of(body: bytes) -> tuple[int, int] | None:
     """(prompt, completion) tokens that a reply, or the data of an event, reports; None where it does not."""
     try:
-        reply = msgspec.json.decode(body, type=_UsageReply)
+        reply = _REPLY.decode(body)
     except UNREADABLE:
         return None
-    inner = reply.response or reply.message
-    usage = reply.usage or (inner.usage if inner else None)
+    usage = reply.usage
     if usage is None:
-        return None
+        inner = reply.response or reply.message
+        if inner is None or (usage := inner.usage) is None:
+            return None
     return usage.prompt_tokens or usage.all_input_tokens, usage.completion_tokens or usage.output_tokens
 
 
@@ -43,7 +44,7 @@ class Seen(msgspec.Struct, array_like=True, gc=False):
     events: int = 0
     # Of those that say more than [DONE]:
     spoken: int = 0
-    size: int = 0  # bytes
+    size: int = 0  # bytes; of an answer in one piece they are all that is counted
     shortest: int = 1 << 62
 
     def event(self, size: int) -> None:
@@ -70,22 +71,17 @@ class Seen(msgspec.Struct, array_like=True, gc=False):
         for event in events[:-2].split(b"\n\n"):
             self.event(len(event) - event.index(b"data: ") - _FIELD_BYTES)
 
-    def whole(self, size: int) -> None:
-        """An answer in one piece."""
-        self.size = size
-
     @property
     def most(self) -> int:
         """As many tokens, and no more."""
         return self.events + self.size - self.spoken * self.shortest if self.spoken else self.size
 
 
-class Counted:
+class Counted(msgspec.Struct, kw_only=True, eq=False):
     """What is counted of one answer while it passes: what it says of its tokens, and what was seen of it."""
 
-    def __init__(self) -> None:
-        self.said: tuple[int, int] | None = None  # (prompt, completion) tokens, as it tells
-        self.seen = Seen()  # count plain events (events.py) there
+    said: tuple[int, int] | None = None  # (prompt, completion) tokens, as it tells
+    seen: Seen = msgspec.field(default_factory=Seen)  # count plain events (events.py) there
 
     def event(self, data: bytes) -> bool:
         """Count an event; whether it is the chunk that `include_usage` adds."""
@@ -97,7 +93,7 @@ class Counted:
 
     def whole(self, body: bytes) -> None:
         """Count an answer in one piece."""
-        self.seen.whole(len(body))
+        self.seen.size = len(body)
         self.said = usage_of(body)
 
 
@@ -109,21 +105,19 @@ class Meter(Counted):
     `usage` says of them.
     """
 
-    def __init__(self, request: Request) -> None:
-        super().__init__()
-        self._request = request
+    request: Request
 
     @property
     def tokens(self) -> tuple[int, int]:
         """(prompt, completion). Without a word of usage: our estimate, and one an event less the first and last two."""
-        if self._request.endpoint in COUNTING:
+        if self.request.endpoint in COUNTING:
             return 0, 0
         if self.said is None:
-            return self._request.prompt_tokens, max(0, self.seen.events - 3)
+            return self.request.prompt_tokens, max(0, self.seen.events - 3)
         prompt, completion = self.said
         if prompt > PROMPT_TOKENS_BESIDE:  # as many at least it may have
-            prompt = whole(prompt, 0, _most_prompt_tokens(self._request))
-        return prompt, min(completion, self.seen.most, most_tokens(self._request))
+            prompt = whole(prompt, 0, _most_prompt_tokens(self.request))
+        return prompt, min(completion, self.seen.most, most_tokens(self.request))
 
 
 def most_tokens(request: Request, unbounded: int = 2**31) -> int:
@@ -194,6 +188,9 @@ class _UsageReply(msgspec.Struct):
     usage: _Usage | None = None
     response: _Inner | None = None
     message: _Inner | None = None
+
+
+_REPLY = msgspec.json.Decoder(_UsageReply)
 
 
 class _Chunk(msgspec.Struct):

@@ -108,8 +108,7 @@ class PeerReply:
             if whole.status != 200 and not 400 <= whole.status <= 599:
                 raise self._cut_short(f"status {whole.status}")
             self.status, self.content_type, self._whole = whole.status, "application/json", bytes(whole.body)
-            self._most = Seen()
-            self._most.whole(len(self._whole))
+            self._most = Seen(size=len(self._whole))
             if whole.status == 200 and not self._whole.startswith(b"{"):
                 raise self._cut_short("it is no JSON object")
         elif name or not stream:

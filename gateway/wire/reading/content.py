@@ -16,25 +16,25 @@ _FLAT = frozenset(KnownChat.__struct_fields__).difference(KnownChat.REWRITTEN)  
 _ESCAPED = b"\\u00"  # begins an ASCII letter that hides what a name is
 
 
-class Content:
-    """A body as it came, or with fields of ours in it."""
+class Content(msgspec.Struct, eq=False):
+    """A body as it came, or with fields of ours in it.
 
-    __slots__ = ("_anew", "_body", "_came", "_fields", "_judged", "_known", "_not_known", "_parts", "_read")
+    A body that is part of a larger message (Raw) is written anew where it is sent: its bytes may hold a field twice, of
+    which only one was judged.
+    """
 
-    def __init__(
-        self, came: bytes | msgspec.Raw, known: Known | None, not_known: str | None, parts: Sequence[object]
-    ) -> None:
-        """`known` is what PPAI knows it to be; None where that is not all, as `not_known` says.
+    _came: bytes | msgspec.Raw
+    _known: Known | None  # what PPAI knows it to be; None where that is not all, as this says:
+    _not_known: str | None
+    _parts: Sequence[object]  # of its messages, that are no text
+    _is_changed: bool = False  # it has fields of ours, or not all that came
+    _body: Pieces | None = None  # what is sent of one that is changed; None: its fields
+    _anew: Fields | None = None  # fields of ours, which go before those that came
+    _read: Fields | None = None  # the fields that came
+    _fields: Fields | None = None
+    _judged: tuple[Fields, str | None] | None = None  # what is written anew, and what is not known
 
-        `parts` are those of its messages that are no text. A body that is part of a larger message (Raw) is written
-        anew where it is sent: its bytes may hold a field twice, of which only one was judged.
-        """
-        self._came, self._known, self._not_known, self._parts = came, known, not_known, parts
-        self._body: Pieces | None = (came,) if isinstance(came, bytes) else None  # to be sent; None: written by fields
-        self._anew: Fields = {}  # fields of ours, which go before those that came
-        self._read: Fields | None = None  # the fields that came
-        self._fields: Fields | None = None
-        self._judged: tuple[Fields, str | None] | None = None  # what is written anew, and what is not known
+    __repr__ = object.__repr__  # without a word of it
 
     @property
     def fields(self) -> Fields:
@@ -75,6 +75,8 @@ class Content:
     @property
     def pieces(self) -> Pieces:
         """What an engine is sent: exactly what came where nothing is ours, and else every other field's exact bytes."""
+        if not self._is_changed and isinstance(self._came, bytes):
+            return (self._came,)
         return self._body if self._body is not None else write_fields(self.fields)
 
     def lacks(self, name: str) -> bool:
@@ -84,10 +86,10 @@ class Content:
 
     def with_field(self, name: str, value: msgspec.Raw) -> "Content":
         """The same with this field of ours; what came stays as it is where that has none of this name."""
-        content = Content(self._came, self._known, self._not_known, self._parts)
-        content._anew, content._read, content._judged = {**self._anew, name: value}, self._read, self._judged
+        content = Content(self._came, self._known, self._not_known, self._parts, _is_changed=True)
+        content._anew = {name: value} if self._anew is None else {**self._anew, name: value}
+        content._read, content._judged = self._read, self._judged
         content._fields = None if self._fields is None else {**self._fields, name: value}
-        content._body = None
         if isinstance(self._came, bytes) and self.lacks(name):
             end = self._came.rindex(b"}")
             content._body = memoryview(self._came)[:end], b',"%b":%b}' % (name.encode(), bytes(value))
@@ -95,10 +97,10 @@ class Content:
 
     def rewritten(self, fields: Fields, written: Fields | None = None) -> "Content":
         """The same with these fields and no others. `written` replaces what was written anew; None: that stays."""
-        content = Content(self._came, self._known, self._not_known, self._parts)
-        content._fields, content._body = fields, None
-        content._judged = self.written if written is None else written, self.unknown
-        return content
+        judged = self.written if written is None else written, self.unknown
+        return Content(
+            self._came, self._known, self._not_known, self._parts, _is_changed=True, _fields=fields, _judged=judged
+        )
 
     def _judge(self) -> tuple[Fields, str | None]:
         if self._judged is None:

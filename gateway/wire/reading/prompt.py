@@ -6,27 +6,26 @@ Both are worked out when they are first asked for: a request of another peer is 
 from collections.abc import Sequence
 from hashlib import blake2b
 
+import msgspec
+
 from gateway.wire.estimate import estimated_tokens
 from gateway.wire.reading.turns import Said
 
 SESSION_CHARS = 128  # of a conversation's own name; a longer one is remembered by its hash
 
 
-class Prompt:
+class Prompt(msgspec.Struct, eq=False):
     """See the module."""
 
-    __slots__ = ("_beside", "_name", "_opening", "_said", "_session", "_tokens", "_words")
+    _said: Said
+    _words: Sequence[str]  # of which tokens are estimated,
+    _beside: int  # and so many besides
+    _name: str = ""  # of the conversation, where it has one
+    _opening: str | None = None  # what tells it from others where it has none; None: what was said first
+    _tokens: int | None = None
+    _session: str | None = None
 
-    def __init__(
-        self, said: Said, words: Sequence[str], beside: int, name: str = "", opening: Sequence[str] | None = None
-    ) -> None:
-        """`words` of which tokens are estimated, `beside` them so many. `name` of the conversation, where it has one.
-
-        `opening`: what tells it from others where it has none; None: what was said first.
-        """
-        self._said, self._words, self._beside, self._name, self._opening = said, words, beside, name, opening
-        self._tokens: int | None = None
-        self._session: str | None = None
+    __repr__ = object.__repr__  # without a word of it
 
     @property
     def tokens(self) -> int:
@@ -40,14 +39,13 @@ class Prompt:
         """The conversation's name, for as long as we remember it."""
         if self._session is None:
             opening = self._said.opening if self._opening is None else self._opening
-            self._session = session_key(self._name) or _hashed("\n".join(opening))
+            self._session = session_key(self._name) if self._name else _hashed(opening)
         return self._session
 
     def longer(self, by: int) -> "Prompt":
         """The same with so many more tokens."""
-        longer = Prompt(self._said, self._words, self._beside + by, self._name, self._opening)
-        longer._tokens = None if self._tokens is None else self._tokens + by
-        return longer
+        tokens = None if self._tokens is None else self._tokens + by
+        return msgspec.structs.replace(self, _beside=self._beside + by, _tokens=tokens)
 
 
 def session_key(name: str | None) -> str:

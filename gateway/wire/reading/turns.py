@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from gateway.wire.bodies import ResponsesBody
@@ -10,14 +11,15 @@ from gateway.wire.known import Turn
 # Of a turn: half from its start, half from its end; the gate reads 500 without greeting and thanks.
 ROUTED_TEXT_CHARS = 1000
 ROUTED_TURNS = 6  # the newest of the user's
-OPENING_CHARS = 1 << 12  # of a turn that opens a conversation, beyond which its middle does not identify it
+OPENING_CHARS = 1 << 13  # of what opens a conversation, beyond which its middle does not identify it
 MEDIA_NEEDS = {  # type of a part -> what a model must do
     **dict.fromkeys(("image_url", "input_image", "image"), "image"),
     "input_audio": "audio",
     **dict.fromkeys(("file", "input_file", "document"), "file"),
 }
+_ROLE, _CONTENT = attrgetter("role"), attrgetter("content")
 _SETTING_ROLES = ("system", "developer")
-_ONLY_TEXT = {str}  # the types of the contents of most conversations
+_ONLY_TEXT = frozenset({str})  # the types of the contents of most conversations
 _TEXT_KEYS = ("text", "content", "output", "input", "arguments", "thinking", "summary")  # of what is not known
 _THOUGHT = frozenset({"function_call", "custom_tool_call", "reasoning"})  # types of items that a model wrote
 
@@ -31,10 +33,10 @@ class Said:
     def __init__(self, turns: Iterable[Any]) -> None:
         """Each turn has a `role`, and a `content` of text or of parts with a `type` and a `text`."""
         turns = turns if type(turns) is list else list(turns)
-        self.roles: list[str | None] = [turn.role for turn in turns]
-        self.words: list[str] = [turn.content for turn in turns]
+        self.roles: list[str | None] = [*map(_ROLE, turns)]
+        self.words: list[str] = [*map(_CONTENT, turns)]
         self.parts: list[Any] = []
-        if {*map(type, self.words)} != _ONLY_TEXT:
+        if not _ONLY_TEXT.issuperset(map(type, self.words)):
             self.words = [self._words_of(content) for content in self.words]
 
     def _words_of(self, content: Any) -> str:
@@ -44,14 +46,11 @@ class Said:
         return "\n".join([part.text for part in content if part.text])
 
     @property
-    def opening(self) -> list[str]:
-        """What tells this conversation from others: its setting, and what the user said first."""
-        said, has_asked = [], False
-        for role, words in zip(self.roles, self.words, strict=True):
-            if role in _SETTING_ROLES or (role == "user" and not has_asked):
-                said.append(_ends(words, OPENING_CHARS))
-                has_asked = has_asked or role == "user"
-        return said
+    def opening(self) -> str:
+        """What tells this conversation from others: all up to what the user said first."""
+        end = self.roles.index("user") + 1 if "user" in self.roles else 1
+        said = "\n".join(self.words[:end])
+        return said if len(said) <= OPENING_CHARS else _ends(said, OPENING_CHARS)
 
     @cached_property
     def text(self) -> str:

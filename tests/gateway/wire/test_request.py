@@ -115,6 +115,13 @@ def test_a_conversation_keeps_its_session() -> None:
     assert "mine" == read_request("chat/completions", body(), session="mine").session
 
 
+def test_a_request_that_is_printed_shows_no_word_of_it() -> None:
+    """As in the words of an error."""
+    assert "canary" not in repr(
+        read_request("chat/completions", body(messages=[{"role": "user", "content": "canary"}]))
+    )
+
+
 def test_a_request_in_which_nothing_changes_is_sent_byte_for_byte() -> None:
     raw = b' {"model" : "m","messages":[{"role":"user","content":"hi"}], "x": 1.50, "x": 2 } '
 

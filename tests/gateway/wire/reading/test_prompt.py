@@ -26,7 +26,7 @@ def test_a_conversation_is_known_by_its_name_else_by_how_it_opens() -> None:
 
     assert "talk" == Prompt(SAID, SAID.words, 0, "talk").session
     assert Prompt(SAID, [], 0).session == Prompt(later, [], 0).session != Prompt(other, [], 0).session
-    assert Prompt(SAID, [], 0, opening=["a"]).session != Prompt(SAID, [], 0, opening=["b"]).session
+    assert Prompt(SAID, [], 0, _opening="a").session != Prompt(SAID, [], 0, _opening="b").session
 
 
 def test_a_long_name_is_remembered_by_its_hash() -> None:
