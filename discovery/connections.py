@@ -134,8 +134,11 @@ class Connections:
 
 def header_lines(headers: Mapping[str, str]) -> bytes:
     """The lines of a head with these headers. What cannot be printed, and might end a line, is left out."""
-    lines = [f"{name}: {value if value.isprintable() else _printable(value)}\r\n" for name, value in headers.items()]
-    return "".join(lines).encode("latin-1", "replace")
+    if not headers:
+        return b""
+    if not "".join(headers.values()).isprintable():
+        headers = {name: _printable(value) for name, value in headers.items()}
+    return ("\r\n".join(map(": ".join, headers.items())) + "\r\n").encode("latin-1", "replace")
 
 
 def with_length(lines: bytes, body: Pieces) -> bytes:

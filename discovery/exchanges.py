@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
-from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -24,6 +23,7 @@ from discovery.identity import verify
 from discovery.pinned import Pin, why_unreachable
 from discovery.records import Address, Card
 from discovery.request_auth import NONCE_BYTES, Audience, HashedBody, hashed, sign_request
+from discovery.room import Room
 from discovery.sessions import (
     FEATURE,
     LIMIT_BYTES,
@@ -39,6 +39,7 @@ from discovery.uploads import LOOKS, while_it_moves
 
 HEADERS = {"accept-encoding": "identity", "user-agent": "ppai/1"}  # of all requests
 AT_ONCE_BYTES = 1 << 13  # of a body: it leaves in one flight, so that nobody need look how much of it was taken
+ADDRESSES_KEPT = 1024  # of which it is known how many of our requests are there
 NO_SESSION_S = 60.0  # s for which a peer that refused a session is asked for none
 SessionUse = Literal["never", "kept", "opened"]  # a request's: none, one that is there, one that is opened for it
 
@@ -79,26 +80,37 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class _Places:
-    """How many connections we may have to one address."""
+    """How many connections we may have to one address, of all that we may have."""
 
-    def __init__(self, config: ClientConfig, of_all: asyncio.Semaphore) -> None:
+    def __init__(self, config: ClientConfig, of_all: Room) -> None:
         """`of_all`: the places of all addresses together."""
-        self.opening = asyncio.Semaphore(config.opening_each)
-        self._running, self._of_all = asyncio.Semaphore(config.connections_each), of_all
+        self.opening, self.used = Room(config.opening_each), 0
+        self._running, self._of_all = Room(config.connections_each), of_all
 
     async def enter(self) -> None:
         """Wait for a place."""
-        await self._of_all.acquire()
+        self.used += 1
         try:
-            await self._running.acquire()
+            if not self._of_all.take():
+                await self._of_all.enter()
+            if not self._running.take():
+                await self._wait_here()
         except BaseException:
-            self._of_all.release()
+            self.used -= 1
+            raise
+
+    async def _wait_here(self) -> None:
+        try:
+            await self._running.enter()
+        except BaseException:
+            self._of_all.leave()
             raise
 
     def leave(self) -> None:
         """Give the place back."""
-        self._running.release()
-        self._of_all.release()
+        self.used -= 1
+        self._running.leave()
+        self._of_all.leave()
 
 
 class Exchanges:
@@ -110,8 +122,8 @@ class Exchanges:
         self._net, self._gossip, self._sign, self._clocks = net, gossip, sign, clocks
         self._contacts, self._config = contacts, config
         self._opened = set[Connection]()  # while they are
-        self._running = asyncio.Semaphore(config.connections)
-        self._places = WeakValueDictionary[Address, _Places]()  # while somebody uses them
+        self._running = Room(config.connections)
+        self._places: dict[Address, _Places] = {}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -126,9 +138,7 @@ class Exchanges:
 
         `name`: what TLS is asked for, where several peers are behind the address. Raises PeerUnreachable.
         """
-        places = self._places.get(address)
-        if places is None:
-            places = self._places[address] = _Places(self._config, self._running)
+        places = self._places.get(address) or self._places_at(address)
         way = pin.way(address, name, self._config.connect_s, self._config.keepalive_s, self._opened)
         await places.enter()
         try:
@@ -143,6 +153,12 @@ class Exchanges:
             answer.release()
             raise PeerUnreachable(peer, "it answers in an encoding nobody asked for")
         return answer
+
+    def _places_at(self, address: Address) -> _Places:
+        if len(self._places) >= ADDRESSES_KEPT:
+            self._places = {at: places for at, places in self._places.items() if places.used}
+        places = self._places[address] = _Places(self._config, self._running)
+        return places
 
     async def _asked(self, way: Connections, places: _Places, request: Request, answer_s: float) -> Answer:
         """Ask on a kept connection where there is one, unless the peer had closed it by then, else on a fresh one.
@@ -160,9 +176,13 @@ class Exchanges:
                     return await self._on(kept, session, way, request, answer_s)
             except NothingCame:
                 pass
-        async with places.opening:
+        if not places.opening.take():
+            await places.opening.enter()
+        try:
             connection = way.kept() or await way.dial()
             return await self._on(connection, self._session_on(connection, request), way, request, answer_s)
+        finally:
+            places.opening.leave()
 
     async def _on(
         self, connection: Connection, session: Session | None, way: Connections, request: Request, answer_s: float

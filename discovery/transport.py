@@ -6,7 +6,7 @@ and admission.py say what to let in, dialler.py makes first contact.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,7 +136,7 @@ class Transport:
         self.traffic.out(answer, is_relayed=is_relayed)
         return answer
 
-    async def open_stream(
+    def open_stream(
         self,
         peer: PeerId,
         path: str,
@@ -144,9 +144,9 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         answer_s: float = 10.0,
         session: SessionUse = "never",
-    ) -> Answer:
+    ) -> Awaitable[Answer]:
         """See PeerClient.stream. The caller must report how it went, by `answered` or `suspect`."""
-        return await self.client.stream(peer, path, body, headers, answer_s=answer_s, session=session)
+        return self.client.stream(peer, path, body, headers, answer_s=answer_s, session=session)
 
     def carry_out(self, step: Step) -> None:
         """Queue the messages of a step of gossip, log its events and hand them to `on_events`. Never waits."""
