@@ -139,7 +139,7 @@ class Beliefs:
         `engines`: (jobs, slots) of each, where the peer has several.
         """
         self._observe_load(peer_id, jobs, slots, admission, birth)
-        for engine in self._engines.get(peer_id, ()):
+        for engine in self._engines.get(peer_id, ()) if engines else ():
             if engine < len(engines):
                 self._observe_load(queue_of(peer_id, engine), *engines[engine], admission, birth)
 
@@ -177,7 +177,8 @@ class Beliefs:
         """Count a job we dispatch, until its outcome: until a pulse born after its arrival counts it for us."""
         if (belief := self._touch(reservation.queue)) is not None:
             belief.reservations[reservation] = None
-            belief.last_arrival = max(belief.last_arrival, reservation.arrives_at)
+            if reservation.arrives_at > belief.last_arrival:
+                belief.last_arrival = reservation.arrives_at
 
     def observe_late(self, reservation: Reservation, is_late: bool) -> None:
         """A job of ours should have begun by now, and has not; or it has begun after all."""
@@ -188,18 +189,19 @@ class Beliefs:
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """Learn from a job's end and give its slot back. A second outcome of one reservation changes nothing."""
         belief = self._touch(reservation.queue)
-        if belief is not None and reservation in belief.reservations:
-            del belief.reservations[reservation]
-            if reservation in belief.late:
-                belief.late.remove(reservation)
-            belief.observe_outcome(reservation, outcome, now)
-            if outcome.status == "ok" and outcome.tokens > 0:
-                self._observe_length(reservation.job.category, outcome.tokens)
+        if belief is None or reservation not in belief.reservations:
+            return
+        del belief.reservations[reservation]
+        if belief.late and reservation in belief.late:
+            belief.late.remove(reservation)
+        belief.observe_outcome(reservation, outcome, now)
+        if outcome.status == "ok" and outcome.tokens > 0:
+            self._observe_length(reservation.job.category, outcome.tokens)
 
     def output_tokens(self, category: str, max_tokens: int | None) -> float:
         """n̂_out: how long answers of this category have been, capped by `max_tokens`."""
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
-        return mean if max_tokens is None else min(mean, float(max_tokens))
+        return mean if max_tokens is None or mean <= max_tokens else float(max_tokens)
 
     def expect(self, rows: NDArray[np.intp], now: float, own: int = 0) -> Expected[Column]:
         """What to expect of the peers at `rows`, (N,), at `now`; the first `own` of them are engines of ours."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import IntEnum
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,14 +112,10 @@ def _for_now(query: Query, view: View, theta_s: float) -> Iterator[tuple[BoolArr
         yield (limit > 0) & (limit < least), Excluded.CONTEXT
 
 
-def only_one(query: Query, roster: Roster) -> tuple[int, NDArray[np.uint8]] | None:
-    """The row of the one agent that may answer, where nothing but the state of things can keep it from that; and the
-    codes of everybody, not to be changed."""
-    excluded, own, others = _for_good(query, roster)
-    if len(own) + len(others) != 1 or not _is_plain(query, roster):
-        return None
-    found = int(own[0] if len(own) else others[0])
-    return None if roster.last_resort[found] else (found, excluded)
+def only_one(query: Query, roster: Roster) -> Candidates | None:
+    """The candidates where there is one (`only`), and nothing but the state of things can keep it from answering."""
+    kept = _for_good(query, roster)
+    return kept if kept.only is not None and _is_plain(query, roster) else None
 
 
 def one_of_ours(query: Query, roster: Roster) -> Candidates | None:
@@ -135,21 +132,32 @@ def _is_plain(query: Query, roster: Roster) -> bool:
     return is_plain and roster.least_context >= query.room_tokens
 
 
+# What makes queries be of one kind: all that `_excluded_kind` looks at.
+_kind_of = attrgetter(
+    *("pin", "pinned_local", "needs", "endpoint", "is_chat", "models", "reach", "here_only", "goes_on")
+)
+
+
 def _for_good(query: Query, roster: Roster) -> Candidates:
     """Whom a query of this kind leaves on this roster, whatever the state of things; remembered for the last kinds.
 
     What a program asks for is mostly of the same kind.
     """
-    kind = (
-        *(query.pin, query.pinned_local is None, query.needs, query.endpoint, query.is_chat, query.models),
-        *(query.reach, query.here_only, query.goes_on),
-    )
+    kind = _kind_of(query)
     known = roster.kinds.get(kind)
     if known is None:
         while len(roster.kinds) >= KINDS_KEPT:
             del roster.kinds[next(iter(roster.kinds))]
-        known = roster.kinds[kind] = _left(_excluded_kind(query, roster), roster)
+        found = _left(_excluded_kind(query, roster), roster)
+        known = roster.kinds[kind] = found._replace(only=_only(found, roster))
     return known
+
+
+def _only(candidates: Candidates, roster: Roster) -> int | None:
+    """The row of the only candidate; None where there are others, where it is a last resort, and among personal agents,
+    who are asked for what is of their topics."""
+    rows = candidates.all if len(candidates.own) + len(candidates.others) == 1 and not roster.personal else []
+    return None if not rows or roster.last_resort[rows[0]] else int(rows[0])
 
 
 def _left(excluded: NDArray[np.uint8], roster: Roster) -> Candidates:

@@ -45,7 +45,7 @@ class Candidate(msgspec.Struct, frozen=True):
     is_auto: bool = False  # the query names neither model nor peer
     personal: Agent | None = None  # what is told of a personal agent; None of a bare model
     likely: float = 0.0  # P, how likely the query is of this agent's topics; 0 of one without
-    late_after_s: float = inf  # after which its first word is late; inf: nobody can tell, since it loads its model
+    late_after_s: float = inf  # after which its first word is late; inf: it is ours, or loads its model
 
     def reservation(self, now: float) -> Reservation:
         """What to count as taken, and to learn from, when the query is sent here at `now`."""

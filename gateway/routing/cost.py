@@ -6,7 +6,7 @@ the paper's Eq. (7) and (8) could not stand as printed are in docs/decisions.md.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Generic, NamedTuple
+from typing import Annotated, Generic, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -31,6 +31,9 @@ class CostConfig:
     crowding_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     # Seconds to load a model that its engine has not loaded yet: 5 GB from a disk that reads .5 GB a second.
     loading_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+
+
+Terms: TypeAlias = tuple[Each, Each, Each, Each, Each, Each]  # in the order of Costs
 
 
 class Costs(NamedTuple, Generic[Each]):

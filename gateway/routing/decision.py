@@ -17,7 +17,7 @@ from gateway.beliefs.expected import Expected
 from gateway.beliefs.queueing import jobs_ahead
 from gateway.routing.candidates import Excluded, among
 from gateway.routing.choice import Candidate, Choice, Figures, Order
-from gateway.routing.cost import Costs, late_after
+from gateway.routing.cost import Costs, Terms, late_after
 from gateway.routing.query import Query, View
 from gateway.routing.roster import Candidates, Roster
 
@@ -153,7 +153,7 @@ def candidate_of(
     roster: Roster,
     index: int,
     e: Expected[float],
-    costs: Costs[float],
+    costs: Terms[float],
     score: float,
     utility: float,
     excluded: str | None,
@@ -164,15 +164,14 @@ def candidate_of(
     likely: float = 0.0,
 ) -> Candidate:
     """Row `index` of the roster, as one who asks it sees it; `loading_s`: what the wait holds besides the queue."""
-    wait_s, service_s, transit_s, risk_s, crowding_s, cost_s = costs
-    prompt_tokens = max(0, query.prompt_tokens - warm_tokens)
+    wait_s, _, transit_s, *_ = costs
+    turn_s, to_read = e.turn_s, query.prompt_tokens - warm_tokens
     job = Expectation(
-        query.category, prompt_tokens, e.streams, jobs_ahead(e.backlog, e.slots) * e.turn_s + loading_s, e.turn_s,
+        query.category, to_read, e.streams, jobs_ahead(e.backlog, e.slots) * turn_s + loading_s, turn_s,
         transit_s, query.session, roster.agents[index], query.prompt_tokens,
     )  # fmt: skip
     return Candidate(
-        *roster.who[index],
-        score, wait_s, service_s, transit_s, risk_s, crowding_s, cost_s, utility, excluded, unprofiled,
-        transit_s - e.rtt_s / 2, job, basis, query.is_auto, roster.personal[index] if roster.personal else None, likely,
-        inf if loading_s else late_after(wait_s, transit_s, prompt_tokens * e.prefill_s, e.turn_s),
+        *roster.who[index], score, *costs, utility, excluded, unprofiled, transit_s - e.rtt_s / 2, job, basis,
+        query.is_auto, roster.personal[index] if roster.personal else None, likely,
+        inf if loading_s or index < roster.own else late_after(wait_s, transit_s, to_read * e.prefill_s, turn_s),
     )  # fmt: skip

@@ -192,7 +192,8 @@ class Node:
         `engines`: (jobs, slots, served tokens) of each, where there are several.
         """
         self._now = now
-        self.beliefs.observe_load(self.me, jobs, slots, "open", now, [loaded[:2] for loaded in engines])
+        loads = [loaded[:2] for loaded in engines] if engines else ()
+        self.beliefs.observe_load(self.me, jobs, slots, "open", now, loads)
         self.beliefs[self.me].work_done = WorkDone(0, served_tokens)
         for number, (*_, tokens) in enumerate(engines):
             if (queue := queue_of(self.me, number)) in self.beliefs:
@@ -245,17 +246,21 @@ class Node:
             return None
         scored = self._seen_roster(now)
         roster = scored.roster
-        if (found := only_one(query, roster)) is None:
+        candidates = only_one(query, roster)
+        if candidates is None or (row := candidates.only) is None:
             return None
-        row, excluded = found
-        peer, agent, belief = roster.peer_ids[row], roster.agents[row], self.beliefs[roster.queues[row]]
-        if peer != self.me and not self._is_open(peer, roster.queues[row], query.guarded, now):
+        peer, queue, _, _, agent, *_ = roster.who[row]
+        if row < roster.own:
+            expected = self.beliefs[queue].expected_here(now)
+        elif self._is_open(peer, queue, query.guarded, now):
+            expected = self.beliefs[queue].expected(now)
+        else:
             return None
-        expected = belief.expected_here(now) if peer == self.me else belief.expected(now)
+        warm_row, warm_tokens = self._warm(roster, query, now)
         return only_choice(
-            query, scored, row, excluded, expected, self._alone,
+            query, scored, row, candidates.excluded, expected, self._alone,
             self.beliefs.output_tokens(query.category, query.max_tokens),
-            self._warm(roster, query, now).get(row, 0.0), self._loading.is_cold(peer, agent),
+            warm_tokens if warm_row == row else 0.0, self._loading.is_cold(peer, agent),
         )  # fmt: skip
 
     def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str], now: float) -> bool:
@@ -278,9 +283,9 @@ class Node:
         roster = scored.roster
         if (who := one_of_ours(query, roster)) is None or (query.drawn and roster.topical):
             return None
-        held, (row,) = {at: tokens for at, tokens in self._warm(roster, query, now).items() if tokens}, who.own
-        may_explore = not (query.is_held or held)
-        is_elsewhere = any(other != row for other in held)
+        warm_row, warm_tokens = self._warm(roster, query, now)
+        may_explore = not (query.is_held or warm_tokens)
+        is_elsewhere = warm_tokens > 0.0 and warm_row != who.own[0]
         if (
             is_elsewhere
             or (may_explore and query.lot < self._alone.exploration)
@@ -289,7 +294,7 @@ class Node:
             return None
         return idle_choice(
             query, scored, who, self.beliefs.each(roster.rows, now, roster.own), self._alone,
-            self.beliefs.output_tokens(query.category, query.max_tokens), held.get(row, 0.0), rows,
+            self.beliefs.output_tokens(query.category, query.max_tokens), warm_tokens, rows,
         )  # fmt: skip
 
     def plan(self, query: Query, now: float) -> Plan:
@@ -377,7 +382,7 @@ class Node:
             profiled=scored.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
             refusing=self._refusing(roster, query.guarded),
-            warm_tokens=_column(self._warm(roster, query, now), len(roster)),
+            warm_tokens=_column(*self._warm(roster, query, now), len(roster)),
             cold=self._loading.cold(roster.peer_ids, roster.agents),
             kept=self._loading.kept(roster.peer_ids, roster.agents, now),
             on_trial=self._on_trial(scored) if query.is_auto else None,
@@ -448,48 +453,53 @@ class Node:
         who = {peer for peer, gen in members.items() if self._refused_fields.refuses(peer, gen, fields)}
         return roster.of_peers(who)
 
-    def _warm(self, roster: Roster, query: Query, now: float) -> dict[int, float]:
-        """By row, how many prompt tokens of this conversation are held there."""
-        warm = self._warmth.place(query.session, now)
-        row = None if warm is None else roster.places.get((warm.queue, warm.agent))
-        if warm is None or row is None:
-            return {}
-        return {row: self._warmth.tokens(warm, query.prompt_tokens, float(roster.context_tokens[row]))}
+    def _warm(self, roster: Roster, query: Query, now: float) -> tuple[int | None, float]:
+        """The row where this conversation is held, and how many prompt tokens of it; None, 0: it is held nowhere."""
+        if (warm := self._warmth.place(query.session, now)) is None:
+            return None, 0.0
+        if (row := roster.places.get((warm.queue, warm.agent))) is None:
+            return None, 0.0
+        return row, self._warmth.tokens(warm, query.prompt_tokens, roster.contexts[row])
 
     def _scored_roster(self) -> ScoredRoster:
-        if self._scored is None or self._revision != self.gossip.revision:
-            self._revision = self.gossip.revision
-            self.beliefs.keep([self.me, *(member.id for member in self.gossip.members())])
-            self._loading.keep(self.beliefs)
-            self._details = {peer: agents for peer, agents in self._details.items() if peer in self.beliefs}
-            self._refused = {pair: needs for pair, needs in self._refused.items() if pair[0] in self.beliefs}
-            self._scored = build_roster(
-                self.me,
-                self.name,
-                self._own,
-                self.gossip.members(),
-                lambda peer: self.admission.may(peer, "answer"),
-                self.beliefs,
-                self._space,
-                self._details,
-                self._refused,
-                self._vouches,
-                self._priors,
-                self.admission.is_mine,
-                self.honesty,
-            )
-            self._refreshed_at = -REFRESH_S
-            self._former_models.seen(_serving(self._scored.roster), self._now)
-        return self._scored
+        scored = self._scored
+        if scored is None or self._revision != self.gossip.revision:
+            scored = self._scored = self._built_roster()
+        return scored
+
+    def _built_roster(self) -> ScoredRoster:
+        """The roster of who is there now; what we know of all others is dropped."""
+        self._revision = self.gossip.revision
+        self.beliefs.keep([self.me, *(member.id for member in self.gossip.members())])
+        self._loading.keep(self.beliefs)
+        self._details = {peer: agents for peer, agents in self._details.items() if peer in self.beliefs}
+        self._refused = {pair: needs for pair, needs in self._refused.items() if pair[0] in self.beliefs}
+        scored = build_roster(
+            self.me,
+            self.name,
+            self._own,
+            self.gossip.members(),
+            lambda peer: self.admission.may(peer, "answer"),
+            self.beliefs,
+            self._space,
+            self._details,
+            self._refused,
+            self._vouches,
+            self._priors,
+            self.admission.is_mine,
+            self.honesty,
+        )
+        self._refreshed_at = -REFRESH_S
+        self._former_models.seen(_serving(scored.roster), self._now)
+        return scored
 
 
-def _column(by_row: Mapping[int, float], count: int) -> Column | None:
-    """(N,) with 0 for all other rows; None where there is no row."""
-    if not by_row:
+def _column(row: int | None, number: float, count: int) -> Column | None:
+    """(N,) with this number in one row, and 0 in all others; None where there is no row."""
+    if row is None:
         return None
     column = zeros(count)
-    for row, number in by_row.items():
-        column[row] = number
+    column[row] = number
     return column
 
 

@@ -44,6 +44,7 @@ class Candidates(NamedTuple):
     excluded: NDArray[np.uint8]  # (N,) codes of candidates.py; 0: a candidate
     own: Rows  # the candidates among our own agents
     others: Rows
+    only: int | None = None  # the row of the one that nobody competes with, as far as this kind of query goes
 
     @property
     def all(self) -> list[int]:
@@ -83,6 +84,7 @@ class Roster:
     # (N,) of tuples: the first fields of a Candidate, which are the same for each query
     who: tuple[tuple[PeerId, PeerId, int, str, str, str, bool, bool], ...] = field(init=False)
     places: Mapping[tuple[PeerId, str], int] = field(init=False)  # the row of an agent at a queue
+    contexts: tuple[float, ...] = field(init=False)  # `context_tokens`, of which one is looked at
     kinds: dict[object, Candidates] = field(init=False, default_factory=dict)  # those met, see candidates.py
     least_context: float = field(init=False)  # the shortest that is known; inf: none is
     taken_by_all: frozenset[str] = field(init=False)  # modalities and abilities that each of them has
@@ -103,6 +105,7 @@ class Roster:
         object.__setattr__(self, "who", who)
         places = {place: row for row, place in enumerate(zip(self.queues, self.agents, strict=True))}
         object.__setattr__(self, "places", places)
+        object.__setattr__(self, "contexts", tuple(map(float, self.context_tokens.tolist())))
         away = np.where(self.local, 0.0, 1.0)
         object.__setattr__(self, "away", away.tolist() if is_few(len(self)) else away)
         object.__setattr__(self, "served", frozenset((*self.models, *self.agents)))

@@ -1,17 +1,20 @@
 """What each candidate is worth for one query: utility U(i,j), Eq. (9), from score and cost, as a draft Decision."""
 
+from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.columns import Column, by_row, by_rows, zeros
-from gateway.beliefs.expected import Each, Expected
-from gateway.beliefs.numbers import Real, greater
+from gateway.beliefs.expected import Expected
+from gateway.beliefs.numbers import Real
 from gateway.routing import cost
 from gateway.routing.candidates import candidate_set, embedded_stands_back
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.cost import Costs
+from gateway.routing.cost import Costs, Terms
 from gateway.routing.decision import Decision, candidate_of, excluded_because
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query, View
@@ -61,19 +64,19 @@ def only_choice(
 
     `expected`: of its queue. `excluded`: the codes of everybody, (N,).
     """
-    roster, score = scored.roster, scored.score(row, query.relevance)
-    costs = costs_of(
-        query, output_tokens, config.cost, *needed(expected), float(roster.away[row]), warm_tokens, float(is_cold)
-    )
-    beta = worth_per_s(query, config, max(costs.service_s, _LEAST_S))
+    roster, score, away = scored.roster, scored.score(row, query.relevance), 0.0 if row < scored.roster.own else 1.0
+    costs = costs_of(query, output_tokens, config.cost, *needed(expected), away, warm_tokens, 1.0 if is_cold else 0.0)
+    _, service_s, *_, cost_s = costs
+    beta = worth_per_s(query, config, service_s if service_s > _LEAST_S else _LEAST_S)
     candidate = candidate_of(
-        query, roster, row, expected, costs, score, utility(score, costs.cost_s, beta), None,
-        not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens), config.cost.loading_s * is_cold,
+        query, roster, row, expected, costs, score, utility(score, cost_s, beta), None,
+        not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens),
+        config.cost.loading_s if is_cold else 0.0,
     )  # fmt: skip
     reason = "pinned" if query.pin is not None else query.pinned_local or "only_candidate"
     return Choice(
-        reason, beta, (candidate,), not candidate.local, (), len(roster.peer_ids),
-        explained=partial(_with_rest, query, scored, excluded, candidate, reason, beta),
+        reason, beta, (candidate,), away != 0.0, (), len(excluded),
+        partial(_with_rest, query, scored, excluded, candidate, reason, beta),
     )  # fmt: skip
 
 
@@ -95,9 +98,10 @@ def _with_rest(
     return Choice(reason, beta_per_s, (only,), not only.local, rest, len(excluded))
 
 
-def needed(of: Expected[Each]) -> tuple[Each, Each, Each, Each, Each, Each, Each, Each]:
-    """What of it the costs are made of, in the order of `costs_of`."""
-    return of.wait_s, of.streams, of.doubt_s, of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.byte_s
+# What of an Expected the costs are made of, in the order of `costs_of`.
+needed: Callable[[Expected[Any]], tuple[Any, Any, Any, Any, Any, Any, Any, Any]] = attrgetter(
+    "wait_s", "streams", "doubt_s", "prefill_s", "step_s", "stream_s", "rtt_s", "byte_s"
+)
 
 
 def costs_of(
@@ -115,16 +119,16 @@ def costs_of(
     away: Real,
     warm_tokens: Real,
     cold: Real,
-) -> Costs[Real]:
-    """What this query costs; `away` and `cold` are 1 where the body must travel, and a model be loaded."""
-    prompt_tokens = greater(query.prompt_tokens - warm_tokens, 0.0)
+) -> Terms[Real]:
+    """What this query costs, as Costs are made of; `away` and `cold` are 1 where the body must travel, and a model be
+    loaded. Of its prompt at most all is warm."""
     wait_s = wait_s + config.loading_s * cold
-    service_s = cost.service(prompt_tokens, output_tokens, prefill_s, step_s, stream_s, streams)
+    service_s = cost.service(query.prompt_tokens - warm_tokens, output_tokens, prefill_s, step_s, stream_s, streams)
     transit_s = cost.transit(rtt_s, away * query.body_bytes, byte_s)
     risk_s = cost.risk(doubt_s, config.risk_weight)
     crowding_s = cost.crowding(output_tokens, stream_s, streams, config.crowding_weight)
     cost_s = cost.cost_of_delegation(wait_s, service_s, transit_s, risk_s, crowding_s)
-    return Costs(wait_s, service_s, transit_s, risk_s, crowding_s, cost_s)
+    return wait_s, service_s, transit_s, risk_s, crowding_s, cost_s
 
 
 def typical_service(service_s: Column, candidates: Candidates) -> float:

@@ -14,6 +14,7 @@ from gateway.beliefs.columns import by_row, greatest, least, listed, take, zeros
 from gateway.beliefs.expected import Expected, side_by_side
 from gateway.routing import cost
 from gateway.routing.choice import Candidate, Choice, Leading
+from gateway.routing.cost import Costs
 from gateway.routing.decision import Decision, candidate_of
 from gateway.routing.policy import SchedulerConfig, decided
 from gateway.routing.query import Query, View
@@ -51,7 +52,7 @@ def idle_choice(
     if greatest(theirs.admission) >= ADMISSION_LEVEL["closed"] or mine.backlog > mine.slots - 1.0:
         return None
     roster, score = scored.roster, listed(scored.scores(query.relevance))
-    costs = costs_of(query, output_tokens, config.cost, *needed(mine), float(roster.away[row]), float(warm_tokens), 0.0)
+    costs = Costs(*costs_of(query, output_tokens, config.cost, *needed(mine), 0.0, warm_tokens, 0.0))
     service_of = partial(cost.service, float(query.prompt_tokens), output_tokens)
     service_s = by_row(service_of, theirs.prefill_s, theirs.step_s, theirs.stream_s, theirs.streams)
     transit_s = by_row(cost.transit, theirs.rtt_s, [float(query.body_bytes)] * len(others), theirs.byte_s)
