@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -40,13 +40,6 @@ class NamesConfig:
     # s within which somebody must be able to begin, else the next name of a list is asked for
     patience_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
     transparent: bool = False  # unknown names, and the engine's own, mean auto: existing clients are routed unchanged
-
-
-class Meant(NamedTuple):
-    """Whom the names that a request asks for mean."""
-
-    by_any: frozenset[str] | None  # that any of them means (`summed_up`); None: anyone
-    chain: Chain  # of several the wishes in their order; empty where there is one
 
 
 def summed_up(chain: Chain) -> frozenset[str] | None:

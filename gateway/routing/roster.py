@@ -18,7 +18,6 @@ from discovery.records import WHOLE, Agent, PeerId, Place
 from gateway.beliefs.columns import Column, Rows, is_few, listed
 from gateway.beliefs.domains import Topical, Topics, topical
 from gateway.beliefs.table import Beliefs
-from gateway.models.names import Meant
 from gateway.models.priors import Priors
 from gateway.privacy.rules import Reach
 from gateway.routing.worth import STRANGER, Basis, Space, Worth, claims
@@ -90,7 +89,6 @@ class Roster:
     taken_by_all: frozenset[str] = field(init=False)  # modalities and abilities that each of them has
     away: Column = field(init=False)  # (N,) 1 where a request travels, 0 for our own agents
     served: frozenset[str] = field(init=False)  # names of models and agents
-    meant: dict[object, Meant] = field(init=False, default_factory=dict)  # by names asked for: whom they mean
     own: int = field(init=False)  # the first so many are ours
     is_all_here: bool = field(init=False)  # all run on this machine
     has_embedded: bool = field(init=False)

@@ -38,7 +38,7 @@ def read_headers(headers: Mapping[str, str]) -> Wishes:
     """Header names are in lower case, values of repeated ones joined by commas. Raises InvalidRequest."""
     is_retry = headers.get(_RETRIES, "0") != "0"
     if _READ.isdisjoint(headers) and "ppai" not in "\n".join(headers):
-        return _AGAIN if is_retry else _NOTHING
+        return _AGAIN if is_retry else NOTHING
     for name in headers:
         if "ppai" in name and name not in KNOWN and name.replace("_", "-").removeprefix("x-").startswith("ppai"):
             known = ", ".join(f"`{header}`" for header in KNOWN)
@@ -81,8 +81,8 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
     return value
 
 
-_NOTHING = Wishes(
+NOTHING = Wishes(
     None, None, stays_here=False, is_retry=False, beta_per_s=None, may_continue=True, as_peer=False,
     passed=MappingProxyType({}),
 )  # fmt: skip
-_AGAIN = replace(_NOTHING, is_retry=True)
+_AGAIN = replace(NOTHING, is_retry=True)

@@ -3,16 +3,17 @@
 from collections.abc import Callable
 
 import numpy as np
+from msgspec import structs
 
 from discovery.records import PeerId
-from gateway.models.names import Meant, NamesConfig, summed_up
+from gateway.models.names import NamesConfig, summed_up
 from gateway.privacy.fields import Travel, may_travel
 from gateway.privacy.rules import Verdict
 from gateway.routing.node import Node
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
 from gateway.serving import refusals
-from gateway.serving.headers import Wishes
+from gateway.serving.headers import NOTHING, Wishes
 from gateway.telemetry.metrics import Telemetry
 from gateway.topics.judged import Judged
 from gateway.topics.reader import RelevanceReader
@@ -21,7 +22,7 @@ from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import Request, read_request
 from gateway.wire.tokens import asking_for_usage
 
-MEANINGS_KEPT = 256  # names that were asked for, of which it is remembered whom they mean
+KINDS_KEPT = 256  # of queries, by the names of models that they ask for, that are remembered
 _FAILURES_KEPT = 1024  # conversations whose last failure is remembered, for the retry that follows it
 
 
@@ -39,6 +40,8 @@ class Queries:
         self._names, self._node, self._reader = names, node, reader
         self._telemetry, self._clock = telemetry, clock
         self._failed: dict[str, PeerId] = {}  # by session: the queue of who failed it last
+        self._roster: Roster | None = None  # with which these are remembered, by what they ask for
+        self._known: dict[object, Query] = {}
 
     def read(self, endpoint: str, body: bytes, session: str | None, may_leave: bool) -> tuple[Request, Travel | None]:
         """What is asked, and, where it `may_leave` this machine, what of it may. Raises InvalidRequest."""
@@ -82,34 +85,26 @@ class Queries:
         A request of which nobody looked what may leave this machine (`travel` None) goes nowhere else.
         """
         roster = self._node.roster
-        rule = f"privacy:{verdict.rule}" if verdict.rule else None
-        is_kept = rule is not None and verdict.reach == "this machine"
-        meant = self._meant(roster, (request.model, *request.instead))
-        query = Query(
-            models=meant.by_any,
-            chain=meant.chain,
-            patience_s=self._names.patience_s,
+        query = structs.replace(
+            self._plain(request, roster),
             prompt_tokens=request.prompt_tokens,
             max_tokens=request.max_tokens,
-            category=judged.category if judged else "",
-            endpoint="" if request.endpoint in ASSUMED else request.endpoint,
-            is_chat=request.endpoint in PERSONAL_ENDPOINTS,
-            needs=request.needs,
             body_bytes=body_bytes,
             session=request.session,
-            pin=wishes.pin and self._peer_meant(wishes.pin, roster),
-            pinned_local="client" if wishes.stays_here else rule if is_kept else travel.pinned_by if travel else None,
-            here_only=wishes.stays_here or is_kept,
-            reach="this machine" if travel is None else "anyone" if is_kept else verdict.reach,
-            rule=rule,
-            guarded=travel.guarded if travel else frozenset(),
-            avoid=self._failed.get(request.session) if wishes.is_retry else None,
-            beta_per_s=wishes.beta_per_s,
-            relevance=judged.relevance.astype(np.float64) if judged else None,
-            is_familiar=judged.is_familiar if judged else True,
-            forms=judged.forms if judged else (),
-            drawn=judged.drawn if judged else {},
         )
+        if travel is not None or verdict.rule:
+            query = _bounded(query, travel, verdict)
+        if wishes is not NOTHING:
+            query = self._wished(query, request.session, wishes, roster)
+        if judged is not None:
+            query = structs.replace(
+                query,
+                category=judged.category,
+                relevance=judged.relevance.astype(np.float64),
+                is_familiar=judged.is_familiar,
+                forms=judged.forms,
+                drawn=judged.drawn,
+            )
         refusals.check_needs(query, roster)
         return query
 
@@ -127,20 +122,59 @@ class Queries:
     def _peer_meant(self, pin: str, roster: Roster) -> str | None:
         return refusals.peer_meant(pin, self._node.me, self._node.name, self._node.names, roster)
 
-    def _meant(self, roster: Roster, asked: tuple[str, ...]) -> Meant:
-        """Whom these names of models mean: remembered with the roster, while nobody else served one until recently."""
+    def _plain(self, request: Request, roster: Roster) -> Query:
+        """What requests for these models at this endpoint have in common: they go nowhere else, so far.
+
+        It is remembered while the roster is the same, unless a model may be meant that was served until recently.
+        """
+        if roster is not self._roster:
+            self._roster, self._known = roster, {}
+        kind = (request.model, request.instead, request.endpoint, request.needs)
+        if (known := self._known.get(kind)) is not None:
+            return known
         # where unknown names mean `auto`, nobody waits for one
         former = {} if self._names.transparent else self._node.former_models(self._clock())
-        if not former and asked in roster.meant:
-            return roster.meant[asked]
-        names = roster.served.union(former)
+        names, asked = roster.served.union(former), (request.model, *request.instead)
         chain = refusals.models_meant(asked, names, self._node.own_models, self._names) if names else (None,)
-        meant = Meant(summed_up(chain), chain if len(chain) > 1 else ())
+        query = Query(
+            models=summed_up(chain),
+            chain=chain if len(chain) > 1 else (),
+            patience_s=self._names.patience_s,
+            endpoint="" if request.endpoint in ASSUMED else request.endpoint,
+            is_chat=request.endpoint in PERSONAL_ENDPOINTS,
+            needs=request.needs,
+            reach="this machine",
+        )
         if not former:
-            while len(roster.meant) >= MEANINGS_KEPT:
-                del roster.meant[next(iter(roster.meant))]
-            roster.meant[asked] = meant
-        return meant
+            while len(self._known) >= KINDS_KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[kind] = query
+        return query
+
+    def _wished(self, query: Query, session: str, wishes: Wishes, roster: Roster) -> Query:
+        """The query with what its headers ask for."""
+        return structs.replace(
+            query,
+            pin=wishes.pin and self._peer_meant(wishes.pin, roster),
+            pinned_local="client" if wishes.stays_here else query.pinned_local,
+            here_only=wishes.stays_here or query.here_only,
+            avoid=self._failed.get(session) if wishes.is_retry else None,
+            beta_per_s=wishes.beta_per_s,
+        )
+
+
+def _bounded(query: Query, travel: Travel | None, verdict: Verdict) -> Query:
+    """The query with how far it may go, and why not further: by the owner's rules, and by what is in its body."""
+    rule = f"privacy:{verdict.rule}" if verdict.rule else None
+    is_kept = rule is not None and verdict.reach == "this machine"
+    return structs.replace(
+        query,
+        rule=rule,
+        pinned_local=rule if is_kept else travel.pinned_by if travel else None,
+        here_only=is_kept,
+        reach="this machine" if travel is None else "anyone" if is_kept else verdict.reach,
+        guarded=travel.guarded if travel else frozenset(),
+    )
 
 
 def _too_deep() -> InvalidRequest:

@@ -7,8 +7,10 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from gateway.models.names import NamesConfig
+from gateway.serving.deciding.queries import KINDS_KEPT
 from gateway.wire.bodies import ENDPOINTS
 from gateway.wire.errors import InvalidRequest
 from tests.fakes import ScriptedEngine
@@ -117,6 +119,25 @@ async def test_the_client_s_word_counts(tmp_path: Path, mine: ScriptedEngine, th
         len(mine.asked),
         len(theirs.asked),
     ]
+
+
+async def test_what_one_request_wishes_is_not_the_next_one_s(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Though both ask for the same model, whom its name means is looked up once, and of the last models alone."""
+    async with desk(tmp_path, mine, theirs, NamesConfig(transparent=True)) as ada:
+        decide, queries = ada.dispatcher.decider.decide, ada.dispatcher.decider.queries
+        plain = (await decide("chat/completions", json.dumps(CHAT).encode(), {})).query
+        for headers in ({"x-ppai-local-only": "1"}, {"x-ppai-route": "ben"}, {"x-ppai-beta": "0.5"}):
+            asked = (await decide("chat/completions", json.dumps(CHAT).encode(), headers)).query
+            again = (await decide("chat/completions", json.dumps(CHAT).encode(), {})).query
+
+            assert structs.asdict(plain) != structs.asdict(asked)
+            assert structs.asdict(plain) == structs.asdict(again)
+        for number in range(KINDS_KEPT):
+            await decide("chat/completions", json.dumps(CHAT | {"model": f"m{number}"}).encode(), {})
+
+        assert KINDS_KEPT == len(queries._known)
 
 
 async def test_what_must_stay_on_this_machine_goes_to_no_engine_elsewhere(
