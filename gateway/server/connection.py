@@ -1,5 +1,8 @@
 """One connection of a listener: an HTTP protocol, with bounds on what it may send and how long it may take.
 
+A head that came before is not parsed again (`_known`, discovery/heads.py): the bytes of such a request are counted, and
+the parser, which stands at a message's start, stays there. The parser reads all others, and is the reference.
+
 httptools collects a head of any size, and most servers wait without end for the rest of a head or a body, and for
 whoever should read their answer. Here a head over so many bytes is refused, the trailers of a
 chunked body included (431). So is a head or a body that comes too slowly (408), and an answer that nobody reads is
@@ -14,13 +17,15 @@ import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httptools
 
+from discovery.heads import KnownHeads
 from discovery.uploads import acknowledged_bytes
 from gateway.server.exchange import STATUS_LINES, Exchange
-from gateway.server.fields import size_of, without_offer
+from gateway.server.fields import Head, size_of, without_offer
 from gateway.server.flow import FlowControl, address
 from gateway.server.places import Place
 from gateway.server.turns import Turns
@@ -32,6 +37,7 @@ Meet = Callable[[Exchange], Coroutine[Any, Any, None]]  # answers a request
 KEEPALIVE_S = 75  # longer than what pooled clients keep, so that they close first and never meet a closed connection
 PIECES_FREE, PIECE_BYTES = 10_000, 64  # chunks of a body, and how large those beyond them are on the average, at least
 READ_BYTES = 64 << 10  # parsed at once of what follows a head: of a body, its trailers, the next head
+_TOO_MUCH = "too many bytes in a head, pieces of a body, or requests at once"
 PIPELINE_LIMIT = 16  # requests sent before the answer to the first; nobody who means well sends more than one
 
 
@@ -53,6 +59,7 @@ class Bounds:
     unread_bytes: int | None = None
     vouched_unread_bytes: int = 1 << 20
     linger_s: float = 1.0  # s from a refusal to closing: a client that still sends needs them to read it
+    remembers_heads: bool = False  # whose requests have equal heads, as programs' have: see discovery/heads.py
 
 
 class TooMuch(Exception):
@@ -65,10 +72,11 @@ class TooMuch(Exception):
 
 @dataclass(slots=True)
 class ServerState:
-    """What a server has open: its connections, and the requests that are under way on them."""
+    """What a server has open: its connections, the requests that are under way on them, and the heads that it knows."""
 
     connections: set["Connection"] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    heads: KnownHeads[Head] = field(default_factory=KnownHeads)
 
 
 class Connection(asyncio.Protocol):
@@ -94,13 +102,16 @@ class Connection(asyncio.Protocol):
         """`caller`: the address that it comes from, where a relay is between and told it; its port is 0 then."""
         self.loop = asyncio.get_running_loop()
         self._meet, self._connections, self._tasks = meet, server_state.connections, server_state.tasks
-        self._bounds, self._place, self._vouch, self._left, self._caller = bounds, place, vouch, left, caller
+        self._heads, self._bounds, self._place, self._vouch = server_state.heads, bounds, place, vouch
+        self._left, self._caller = left, caller
         self._turns = turns
         self._parser: httptools.HttpRequestParser
         self._url, self._fields = b"", list[tuple[bytes, bytes]]()  # of the head under way
         self._reading: Exchange | None = None  # whose body comes, or came last
         self._answering: Exchange | None = None
         self._waiting = deque[Exchange]()  # for the answers to those before them
+        self._is_between = False  # the parser stands where a message begins, and heads are remembered
+        self._uncounted = 0  # bytes of a body behind a known head that are still to come
         self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
         self._head_until: float | None = None  # while a head is awaited or under way
         self._body_since: float | None = None  # while a body is under way
@@ -131,6 +142,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport, self.flow = transport, FlowControl(transport)
         self._parser = _new_parser(self)  # it leads back here: a handshake that fails leaves none
+        self._is_between = self._bounds.remembers_heads
         self.server, self.client = address(transport, "sockname"), address(transport, "peername")
         if self._caller is not None:
             self.client = self._caller, 0
@@ -157,14 +169,57 @@ class Connection(asyncio.Protocol):
             self._dropped_bytes += len(data)
             if self._dropped_bytes > self._bounds.dropped_bytes:
                 self.flow.pause_reading()
-            return
-        if self._body_since is None and data != b"\r\n":  # which some clients send after a body
+        elif self._uncounted:
+            self._parse(self._count(data))
+        elif self._is_between and self._answering is None and (known := self._heads.find(data)) is not None:
+            if behind := self._known(*known):
+                self._parse(behind)
+        else:
+            self._parse(data)
+
+    def _known(self, head: Head, length: bytes | None, size: int, data: bytes) -> bytes:
+        """A request whose head is known; `data` came behind that: what of it is no more of its body.
+
+        `length`: digits of its body's length, `size`, where they are others than those that the head had.
+        """
+        exchange = Exchange(self, head, length)
+        if len(data) < size:
+            self._await_body(exchange)
+            self._uncounted = size
+            return self._count(data)
+        exchange.take(data[:size])
+        exchange.took_all()
+        self._reading, self._dropped_bytes, self._unparsed = exchange, 0, 0
+        self._head_until = self._place.idle_since = None
+        self._answer(exchange)
+        return data[size:]
+
+    def _count(self, data: bytes) -> bytes:
+        """Of a body behind a known head; what is no more of it."""
+        body, behind = data[: self._uncounted], data[self._uncounted :]
+        self._uncounted -= len(body)
+        try:
+            if body:
+                self.on_body(body)
+        except TooMuch as error:
+            self._refuse(error.status, _TOO_MUCH)
+            return b""
+        if not self._uncounted:
+            self._end_body()
+        return behind
+
+    def _parse(self, data: bytes) -> None:
+        """Have the parser read what came."""
+        if data and self._body_since is None and data != b"\r\n":  # which some clients send after a body
             until = self.loop.time() + self._bounds.head_s
             if self._head_until is None or until < self._head_until:
                 self._head_until = until
         while data and not self._is_refused:
             # Lines are counted when all, or all of a piece, were read: what one piece may bring is bounded, too.
             room = READ_BYTES if self._body_since is not None else self._bounds.head_bytes + 1 - self._unparsed
+            is_head = self._is_between and (end := data.find(b"\r\n\r\n", 0, room)) >= 0
+            if is_head:  # no further, to see whether the parser takes it for one, too
+                room = end + 4
             piece, data = data[:room], data[room:]
             self._unparsed += len(piece)
             try:
@@ -177,10 +232,21 @@ class Connection(asyncio.Protocol):
             except httptools.HttpParserError as error:
                 self._refuse(*_refusal(error))
                 return
+            if is_head and self._body_since is not None and not self._pieces:
+                self._learn(piece)
             if self._fields and not self._unparsed:  # lines behind a body's end: counted once, they may come by bytes
                 self._unparsed = self._lines_bytes
             if self._unparsed > self._bounds.head_bytes:
                 self._refuse(431, f"a request's head is at most {self._bounds.head_bytes} bytes here")
+
+    def _learn(self, lines: bytes) -> None:
+        """Have this head, behind which its body is awaited, remembered once its request is not refused."""
+        exchange = self._reading
+        if exchange is not None and exchange.keeps_alive:
+            exchange.learn = partial(self._heads.learn, lines, exchange.head)
+
+    def on_message_begin(self) -> None:
+        self._is_between = False
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -196,11 +262,15 @@ class Connection(asyncio.Protocol):
             return
         if len(self._waiting) >= PIPELINE_LIMIT:
             raise TooMuch(400)
-        exchange = Exchange(
-            self, parser.get_method().decode("ascii"), self._url, parser.get_http_version(), self._fields,
+        head = Head(
+            parser.get_method().decode("ascii"), self._url, parser.get_http_version(), self._fields,
             keeps_alive=parser.should_keep_alive(),
         )  # fmt: skip
         self._url, self._fields = b"", []  # trailers are no header lines of it
+        self._await_body(Exchange(self, head))
+
+    def _await_body(self, exchange: Exchange) -> None:
+        """The head of a request came: answer it, unless another one is being answered."""
         now = self.loop.time()
         self._unparsed, self._head_until, self._place.idle_since = 0, None, None
         self._body_since, self._window = now, (now, 0)
@@ -230,10 +300,16 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade() and self._is_offer():
             return
         assert self._reading, "its head came"
-        self._unparsed, self._body_since = 0, None
         if self._fields and self._lines_bytes > self._bounds.head_bytes:
             raise TooMuch(431)
         self._fields = []
+        self._is_between = self._bounds.remembers_heads and self._reading.keeps_alive
+        self._end_body()
+
+    def _end_body(self) -> None:
+        """The last of a request came."""
+        assert self._reading, "its head came"
+        self._unparsed, self._body_since = 0, None
         self._reading.took_all()
         if self._reading.is_complete:
             self._rest()
@@ -246,7 +322,7 @@ class Connection(asyncio.Protocol):
         """The head that offered another protocol, for a new parser to read without the offer."""
         old = self._parser
         head = without_offer(old.get_method(), self._url, old.get_http_version(), self._fields)
-        self._parser, self._unparsed = _new_parser(self), 0
+        self._parser, self._unparsed, self._is_between = _new_parser(self), 0, False
         self._url, self._fields = b"", []
         return head
 
@@ -380,7 +456,7 @@ def _refusal(error: httptools.HttpParserError) -> tuple[int, str]:
     """(status, words) for what the parser, or one of our callbacks, does not take."""
     why = error.__context__
     if isinstance(why, TooMuch):
-        return why.status, "too many bytes in a head, pieces of a body, or requests at once"
+        return why.status, _TOO_MUCH
     said = "the path is not ASCII, percent-encode it" if isinstance(why, UnicodeError) else str(error)
     return 400, f"this is no HTTP that we take: {said}"
 

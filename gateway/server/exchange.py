@@ -8,17 +8,14 @@ written at once. Both ways write the same bytes.
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import unquote
-
-import httptools
 
 from gateway.server.answering import NOTHING, AsgiClient
-from gateway.server.fields import lines_of, read_fields
+from gateway.server.fields import Fields, Head, lines_of
 from gateway.server.flow import FlowControl
 
 READ_AHEAD_BYTES = 64 << 10  # of a body that nobody has asked for yet; then no more is read
@@ -54,6 +51,7 @@ class Exchange(AsgiClient):
     is_gone = False  # nobody is there any more who would read the answer
     was_cancelled = False  # the task, since the client hung up
     _is_watched = False
+    learn: Callable[[], None] | None = None  # has its head remembered, if the request is not refused
     # what came
     _waiting_bytes = 0  # in pieces that nobody has taken
     _is_whole = _is_read = False
@@ -66,20 +64,14 @@ class Exchange(AsgiClient):
     def __init__(
         self,
         connection: Carrier,
-        method: str,
-        url: bytes,
-        version: str,
-        fields: list[tuple[bytes, bytes]],
-        keeps_alive: bool,
+        head: Head,
+        length: bytes | None = None,
     ) -> None:
-        """`fields`: the header lines. Raises HttpParserError and UnicodeError of a URL."""
-        self._line, self._url = url, httptools.parse_url(url)
-        path = self._url.path.decode("ascii")
-        self.path = unquote(path) if "%" in path else path
-        self.headers = headers = read_fields(fields)
-        self.connection, self.method, self.version, self._fields = connection, method, version, fields
-        self.keeps_alive = keeps_alive and version != "1.0"
-        self._awaits_word = "expect" in headers and version != "1.0" and headers["expect"].lower() == "100-continue"
+        """`length`: digits of the body's, where they are others than those of `head`."""
+        self.connection, self.head, self._length = connection, head, length
+        self.method, self.path, self.version, self.keeps_alive = head.method, head.path, head.version, head.keeps_alive
+        self.headers = head.headers if length is None else head.of_length(length)
+        self._awaits_word = head.awaits_word
         self._pieces: list[bytes] = []
 
     @property
@@ -90,13 +82,14 @@ class Exchange(AsgiClient):
     @property
     def query(self) -> bytes:
         """What stands behind the path's question mark."""
-        return self._url.query or b""
+        return self.head.url.query or b""
 
     @property
     def raw_path(self) -> str:
         """Path and query, as they came."""
-        path: bytes = self._url.path
-        return (b"%b?%b" % (path, self.query) if self._url.query else path).decode("latin-1")
+        url = self.head.url
+        path: bytes = url.path
+        return (b"%b?%b" % (path, url.query) if url.query else path).decode("latin-1")
 
     def scope(self) -> dict[str, Any]:
         """ASGI's, made anew: whoever has it has this object, which would not be freed at once if it had it, too."""
@@ -111,16 +104,20 @@ class Exchange(AsgiClient):
             "method": self.method,
             "root_path": "",
             "path": self.path,
-            "raw_path": self._url.path,
+            "raw_path": self.head.url.path,
             "query_string": self.query,
             "headers": [(name.lower(), value) for name, value in self._fields],
             "extensions": {},
         }
 
     @property
-    def asked(self) -> tuple[str, bytes, str, list[tuple[bytes, bytes]]]:
+    def asked(self) -> tuple[str, bytes, str, Fields]:
         """Method, URL, version of HTTP, and header lines, as they came."""
-        return self.method, self._line, self.version, self._fields
+        return self.method, self.head.line, self.version, self._fields
+
+    @property
+    def _fields(self) -> Fields:
+        return self.head.fields if self._length is None else self.head.lines_of_length(self._length)
 
     # --- the body that comes, as the connection reads it ---
 
@@ -205,6 +202,8 @@ class Exchange(AsgiClient):
         if self.has_started:
             raise RuntimeError("the answer has begun already")
         self.has_started, self._awaits_word = True, False
+        if self.learn is not None and status < 400:
+            self.learn()
         self._left = 0 if status in _BODILESS else length
         if self._left is None and self.version != "1.0" and self.method != "HEAD":
             self._has_chunks = True  # HTTP/1.0 knows none: there a body of no length ends as we close

@@ -1,13 +1,51 @@
-"""Header fields and the lines that they stand in, those of a request as they came and those of an answer (P)."""
+"""Heads: that of a request as it came, header fields, and the lines that they stand in (P)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from operator import methodcaller
+from typing import Any
+from urllib.parse import unquote
+
+import httptools
 
 from gateway.wire.text import header_text, one_line
 
+Fields = list[tuple[bytes, bytes]]  # header lines, as they came
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _TEXT = methodcaller("decode", "latin-1")
+
+
+class Head:
+    """What the head of a request says, read once. One that comes again is not read anew (discovery/heads.py).
+
+    Requests share it whose heads are equal, so nobody changes what it holds, but `kept`.
+    """
+
+    __slots__ = ("awaits_word", "fields", "headers", "keeps_alive", "kept", "line", "method", "path", "url", "version")
+
+    def __init__(self, method: str, line: bytes, version: str, fields: Fields, keeps_alive: bool) -> None:
+        """`line`: the URL as it came. Raises HttpParserError and UnicodeError of one that is none."""
+        self.method, self.line, self.version, self.fields = method, line, version, fields
+        self.url = httptools.parse_url(line)
+        path = self.url.path.decode("ascii")
+        self.path = unquote(path) if "%" in path else path
+        self.headers: Mapping[str, str] = read_fields(fields)
+        self.keeps_alive = keeps_alive and version != "1.0"
+        self.awaits_word = version != "1.0" and self.headers.get("expect", "").lower() == "100-continue"
+        self.kept: Any = None  # what whoever answers such requests keeps for them
+
+    @property
+    def length(self) -> bytes:
+        """How long the body is, as its line says."""
+        return self.headers.get("content-length", "").encode("latin-1")
+
+    def of_length(self, length: bytes) -> Mapping[str, str]:
+        """The headers, with another length of the body."""
+        return {**self.headers, "content-length": length.decode("ascii")}
+
+    def lines_of_length(self, length: bytes) -> Fields:
+        """The header lines, with another length of the body."""
+        return [(name, length if name.lower() == b"content-length" else value) for name, value in self.fields]
 
 
 def read_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

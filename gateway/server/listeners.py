@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from discovery.buffered import Buffered
+from discovery.heads import KnownHeads
 from discovery.strangers import site_of
 from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, ServerState, collect, meeting
 from gateway.server.exchange import Exchange
@@ -32,6 +33,7 @@ CLIENT_BOUNDS = Bounds(
     head_bytes=64 << 10,
     first_head_s=KEEPALIVE_S,  # programs open connections ahead of need
     dropped_bytes=8 << 20,  # many programs listen for a refusal only when they have sent all
+    remembers_heads=True,
 )
 _NAME = re.compile(r"[\w.-]+")  # of a host: no scheme, port, path or blank
 
@@ -109,7 +111,7 @@ class Server:
 
     def __init__(self, app: Any, places: Places, bounds: Bounds, tls: ssl.SSLContext | None) -> None:
         self.grace_s = GRACE_S
-        self.server_state = ServerState()
+        self.server_state = ServerState(heads=KnownHeads(bounds.head_bytes))
         self._meet, self._tls = meeting(app), tls
         self._places, self._bounds, self._turns = places, bounds, Turns[Exchange]()
         self._open = dict[Place, Connection]()

@@ -10,6 +10,7 @@ from typing import Any
 from discovery.connection import ConnectionBroken
 from gateway.engines.asked import Began, Way
 from gateway.server.exchange import Exchange
+from gateway.server.fields import Head
 from gateway.serving.relaying import Loan, Relay, Terms
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.codec import Pieces
@@ -64,7 +65,8 @@ class FarExchange(Exchange):
     """See the module. `over` is called once it needs no more messages."""
 
     def __init__(self, came: Came, say: Callable[[Frame], None], over: Callable[[int], None]) -> None:
-        super().__init__(_Carrier(came, over), came.method, came.url, came.version, came.fields, came.keeps_alive)
+        head = Head(came.method, came.url, came.version, came.fields, came.keeps_alive)
+        super().__init__(_Carrier(came, over), head)
         self._number, self._say = came.number, say
         self._awaits_word = False  # its worker says that itself, when a piece is asked for
         self._is_asked, self._untaken = False, 0

@@ -10,23 +10,26 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import uvicorn.server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from discovery.heads import KnownHeads
 from gateway.client.api_keys import ApiKeys
 from gateway.client.app import ClientApp, ClientConfig
 from gateway.server.answering import AsgiClient
 from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, ServerState, meeting
 from gateway.server.edge import AsgiApp
+from gateway.server.fields import Head
 from gateway.server.places import Place
 from gateway.server.turns import Turns
 from tests.gateway.workers.pair import pair
 
 BOUNDS = Bounds(head_bytes=1 << 16, first_head_s=60.0, linger_s=0.0)
+KNOWING = replace(BOUNDS, remembers_heads=True)
 _OWN = (b"date:", b"x-request-id:", b"transfer-encoding:")  # lines that differ from answer to answer
 
 
@@ -170,8 +173,22 @@ class AtOnce(ThreadPoolExecutor):
         return found
 
 
+class CountingHeads(KnownHeads[Head]):
+    """Heads that are remembered, and how many were found again."""
+
+    found = 0
+
+    def find(self, data: bytes) -> Any:
+        found = super().find(data)
+        self.found += found is not None
+        return found
+
+
 class Side:
-    """One of those that are compared: `kind` is `direct`, `messages`, `worker` (and its owner) or `uvicorn`."""
+    """One of those that are compared.
+
+    `kind` is `direct`, `knowing` (heads that came before), `messages`, `worker` (and its owner) or `uvicorn`.
+    """
 
     def __init__(self, kind: str, home: Path) -> None:
         self._kind, self._keys = kind, ApiKeys(home / "api_keys.json")
@@ -190,12 +207,18 @@ class Side:
         if isinstance(self._state, ServerState):
             made_of = {"messages": through_messages, "worker": lambda app: pair(app)[0]}
             meet = meeting(made_of.get(self._kind, lambda app: app)(app))
-            made = Connection(meet, self._state, BOUNDS, Place("127.0.0.1"), lambda *_: True, lambda _: None, Turns())
+            bounds = KNOWING if self._kind == "knowing" else BOUNDS
+            made = Connection(meet, self._state, bounds, Place("127.0.0.1"), lambda *_: True, lambda _: None, Turns())
         else:
             self._config.loaded_app = app
             made = Reference(told, self._config, self._state)
         made.connection_made(Transport(told))
         return made
+
+    def remember(self, heads: KnownHeads[Head]) -> None:
+        """Have heads remembered there, by one that is ours."""
+        assert isinstance(self._state, ServerState)
+        self._state.heads = heads
 
     async def say(self, pieces: Sequence[bytes], is_patient: bool = True) -> Told:
         """Send these, and hang up when all is answered; not `is_patient`: at once."""
@@ -203,7 +226,7 @@ class Side:
         told = Told()
         connection = self.connect(told)
         for piece in pieces:
-            if not told.is_closed:
+            if piece and not told.is_closed:
                 connection.data_received(piece)
             await asyncio.sleep(0)
         if is_patient:
@@ -283,11 +306,51 @@ def sequence(seed: int) -> list[bytes]:
     """One to three requests, some of them spoilt, cut into pieces: the same for the same seed."""
     rng = random.Random(seed)
     sent = b"".join(request(rng) for _ in range(rng.choice((1, 1, 2, 3))))
+    return list(_cut(_spoilt(sent, rng), rng))
+
+
+KNOWN = tuple(
+    line + b"\r\n" + fields
+    for line in (*LINES[4:5], *LINES[10:12], b"POST /v1/messages HTTP/1.1")
+    for fields in (
+        HOST + b"content-length: LENGTH\r\n\r\n",
+        HOST + b"Content-Length: LENGTH\r\nConnection: keep-alive\r\nAuthorization: Bearer tok\r\n\r\n",
+        b"X-Strength: 7\r\n" + HOST + b"Content-Length: LENGTH\r\n\r\n",
+        b"x: 1\r\n" + HOST + b"content-length: LENGTH\r\nX:2\r\nconnection: close\r\n\r\n",
+        b"expect: 100-continue\r\n" + HOST + b"content-length: LENGTH\r\n\r\n",
+        b"upgrade: h2c\r\nconnection: upgrade\r\n" + HOST + b"content-length: LENGTH\r\n\r\n",
+        HOST + b"CONTENT-LENGTH: LENGTH\r\ncontent-type: application/json\r\n\r\n",
+    )
+)  # heads that come again, but for the length
+LENGTHS = (b"0", b"2", b"15", b"3000", b"02", b"2 ", b" 2", b"+2", b"", b"2,2", b"2\r\ncontent-length: 2", b"9" * 30)
+
+
+def sequence_of_known(seed: int) -> list[bytes]:
+    """The same, of requests with a few heads and many lengths; most are as they should be, and wait for their turn.
+
+    An empty piece waits for what is under way.
+    """
+    rng = random.Random(seed)
+    sent = list[bytes]()
+    for body in rng.choices(BODIES, k=rng.choice((1, 2, 3))):
+        length = b"%d" % len(body) if rng.random() < 0.9 else rng.choice(LENGTHS)
+        head = rng.choice(KNOWN).replace(b"LENGTH", length)
+        sent += rng.choice(([head + body], [head, body], _cut(head + body, rng)))
+        sent += [b""] * (12 if rng.random() < 0.8 else 0)
+    if rng.random() < 0.2:
+        sent.insert(rng.randrange(len(sent) + 1), rng.choice((b"\r\n", request(rng))))
+    if rng.random() < 0.2:
+        at = rng.randrange(len(sent))
+        sent[at] = _spoilt(sent[at], rng)
+    return sent if rng.random() < 0.8 else list(_cut(b"".join(sent), rng))
+
+
+def _spoilt(sent: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.choice((0, 0, 0, 1, 1, 3))):
         at, length = rng.randrange(len(sent) + 1), rng.choice((0, 0, 1, 1, 4, 40))
         instead = rng.choice((b"", rng.choice(ODD), rng.randbytes(1), sent[at : at + length] * 2))
         sent = sent[:at] + instead + sent[at + length :]
-    return list(_cut(sent, rng))
+    return sent
 
 
 def _cut(sent: bytes, rng: random.Random) -> Iterator[bytes]:

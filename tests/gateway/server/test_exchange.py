@@ -13,7 +13,7 @@ import pytest
 
 from gateway.server.edge import read_pieces, until_gone
 from gateway.server.exchange import Exchange
-from tests.gateway.server.both import Side, Told, sequence
+from tests.gateway.server.both import CountingHeads, Side, Told, sequence, sequence_of_known
 from tests.gateway.server.serving import BOUNDS, Met, said, serving
 
 HOST = b"host: localhost\r\n"
@@ -109,6 +109,63 @@ async def _compare(seeds: range, home: Path, kind: str = "direct") -> None:
         sent, is_patient = sequence(seed), seed % 7 != 0
         ours, theirs = [await side.say(sent, is_patient) for side in sides]
         assert agree(ours, theirs, is_patient), f"seed {seed}: {sent}"
+
+
+SAID = b'{"messages":[]}'
+ASKS = CHAT + b"content-length: %d\r\n\r\n" % len(SAID) + SAID
+UNWANTED = CHAT.replace(b"localhost", b"other.example") + b"content-length: %d\r\n\r\n" % len(ASKS)
+WITHIN = {
+    "a line of a head": [CHAT + b"content-length: 0\r\nx: ", ASKS, b"\r\n\r\n"],
+    "a line's name": [CHAT + b"content-length: 0\r\nx", ASKS, b"\r\n\r\n"],
+    "a method": [b"X", ASKS],
+    "a body": [CHAT + b"x: 1\r\ncontent-length: %d\r\n\r\n" % len(ASKS), ASKS, ASKS],
+    "a body that is not wanted": [UNWANTED, *[b""] * 20, ASKS, ASKS],
+    "a body behind a head that is known": [ASKS.replace(b"15", b"%d" % (len(ASKS) + 15), 1), ASKS, ASKS],
+    "a body behind a part of it": [CHAT + b"content-length: %d\r\n\r\n{" % (len(ASKS) + 1), ASKS, ASKS],
+    "a chunk": [CHAT + b"transfer-encoding: chunked\r\n\r\n%x\r\n" % len(ASKS), ASKS, b"\r\n0\r\n\r\n", ASKS],
+    "trailers": [CHAT + b"transfer-encoding: chunked\r\n\r\n0\r\nx: ", ASKS, ASKS],
+    "two": [ASKS + ASKS],
+    "two and half of a third": [ASKS + ASKS + ASKS[:70], ASKS[70:]],
+    "its last byte later": [ASKS[:-1], ASKS[-1:] + ASKS],
+    "its second half later": [ASKS[:70], ASKS[70:]],
+    "empty lines before it": [b"\r\n", b"\r", b"\n" + ASKS],
+    "a carriage return before it": [b"\r", ASKS],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sent", WITHIN.values(), ids=WITHIN.keys())
+async def test_a_known_head_is_one_only_where_a_message_begins(sent: list[bytes], tmp_path: Path) -> None:
+    parsing, knowing = Side("direct", tmp_path), Side("knowing", tmp_path)
+    for _ in range(2):
+        await knowing.say([ASKS])
+
+    assert told(await parsing.say(sent)) == told(await knowing.say(sent))
+
+
+@pytest.mark.parametrize("seeds", [range(1500)], ids=["few"])
+async def test_a_head_that_came_before_is_read_as_by_the_parser(seeds: range, tmp_path: Path) -> None:
+    await _compare_known(seeds, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [range(at, at + SEEDS_AT_ONCE) for at in range(0, 100_000, SEEDS_AT_ONCE)], ids=str)
+async def test_100000_sequences_of_known_heads_are_read_as_by_the_parser(seeds: range, tmp_path: Path) -> None:
+    await _compare_known(seeds, tmp_path)
+
+
+async def _compare_known(seeds: range, home: Path) -> None:
+    parsing, knowing = Side("direct", home), Side("knowing", home)
+    heads = CountingHeads()
+    knowing.remember(heads)
+    for seed in seeds:
+        sent = sequence_of_known(seed)
+        ours, theirs = [await side.say(sent) for side in (knowing, parsing)]
+        assert told(ours) == told(theirs), f"seed {seed}: {sent}"
+    assert heads.found > len(seeds) / 5, "what is compared is another way to read"
+
+
+def told(by: Told) -> object:
+    return by.answers, by.asked, by.is_kept, by.is_refused, by.is_closed
 
 
 # --- what neither shows ---

@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
+import httptools
 import pytest
 
-from gateway.server.fields import lines_of, read_fields, size_of, without_offer
+from gateway.server.fields import Head, lines_of, read_fields, size_of, without_offer
 from tests.gateway.server.serving import said, serving
 from tests.gateway.server.test_connection import answer
 
@@ -126,3 +127,34 @@ def test_lines_count_with_what_stands_between_them() -> None:
 
     assert len(lines_of(fields)) == size_of([(b"host", b"a"), (b"x", b"bc")])
     assert 0 == size_of([])
+
+
+# --- what a head says ---
+
+FIELDS = [(b"Host", b"a"), (b"Content-Length", b"7"), (b"X", b"1"), (b"x", b"2")]
+
+
+def head(line: bytes = b"/a%20b?c=d", version: str = "1.1", keeps_alive: bool = True, length: bytes = b"7") -> Head:
+    fields = [(name, length if name == b"Content-Length" else value) for name, value in FIELDS]
+    return Head("POST", line, version, fields, keeps_alive)
+
+
+def test_a_head_says_who_asks_what_and_how() -> None:
+    read = head()
+
+    assert ("POST", "/a b", b"c=d", b"7") == (read.method, read.path, read.url.query, read.length)
+    assert {"host": "a", "content-length": "7", "x": "1, 2"} == read.headers
+    assert read.keeps_alive and not head(version="1.0").keeps_alive and not head(keeps_alive=False).keeps_alive
+
+
+def test_with_another_length_it_is_as_if_it_had_come_so() -> None:
+    read, other = head(), head(length=b"123")
+
+    assert (other.headers, other.fields) == (read.of_length(b"123"), read.lines_of_length(b"123"))
+    assert (head().headers, head().fields) == (read.headers, read.fields)
+
+
+@pytest.mark.parametrize("line", [b"/\xc3\xa4", b"http://[", b""])
+def test_what_is_no_url_is_an_error(line: bytes) -> None:
+    with pytest.raises((httptools.HttpParserError, UnicodeError)):
+        head(line)

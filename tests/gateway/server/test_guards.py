@@ -6,7 +6,7 @@ Attacks 15 to 27 of docs/results/security.md: who connects, what is signed, and 
 from tests.guards import Guard, checked
 
 CLIENT, AUTH = "discovery/test_client.py::", "discovery/test_request_auth.py::"
-CONNECTION = "gateway/server/test_connection.py::"
+CONNECTION, EXCHANGE = "gateway/server/test_connection.py::", "gateway/server/test_exchange.py::"
 GUARDS = [
     Guard(
         "15: another certificate",
@@ -84,6 +84,20 @@ GUARDS = [
         "self._refuse(*_refusal(error))",
         "pass",
         f"{CONNECTION}test_what_two_readers_could_read_in_two_ways_is_refused",
+    ),
+    Guard(
+        "21: a known head within another request",
+        "gateway/server/connection.py",
+        "elif self._is_between and",
+        "elif",
+        f"{EXCHANGE}test_a_known_head_is_one_only_where_a_message_begins",
+    ),
+    Guard(
+        "21: a line taken for the length",
+        "discovery/heads.py",
+        "not before.lower().endswith(_NAME)",
+        "False",
+        "discovery/test_heads.py::test_a_head_whose_length_is_not_plain_is_not_remembered",
     ),
     Guard(
         "21: both lengths",
