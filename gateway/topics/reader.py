@@ -4,9 +4,10 @@ Every turn of a conversation is judged by itself, and conversation.py blends the
 
 The encoders are loaded when they are first needed; a peer that knows no other never needs them. A text of which the
 fast encoder is sure is read where it is asked for: that takes less than to hand it over, and a thread would free nobody
-meanwhile, since it all runs under the interpreter's lock. What the full encoder must read goes to one worker thread,
-and a text that it is encoding already is not encoded twice. Texts are not batched: in a batch an embedding would depend
-on the other texts (profiler/bert_graph.py).
+meanwhile, since it all runs under the interpreter's lock. Few are read in each turn of the event loop, else whoever
+asks another peer, and needs several turns, would wait for a burst of new texts in each.
+What the full encoder must read goes to one worker thread, and a text that it is encoding already is not encoded twice.
+Texts are not batched: in a batch an embedding would depend on the other texts (profiler/bert_graph.py).
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from gateway.topics.domains import Topics
 from gateway.topics.drawing import Drawing
 from gateway.topics.judged import Judged, judged_of
 from gateway.topics.mixing import leading, mixed
+from gateway.topics.paced import Paced
 from gateway.topics.setting import (
     CODE_SHARE,
     ON_NO_SUBJECT,
@@ -46,6 +48,7 @@ Found = TypeVar("Found")
 
 BUDGET_S = 0.1  # s that a request waits to be judged; only on an overloaded machine does a text take longer
 REMEMBERED = 4096  # texts, and as many conversations: 512 or 1,024 bytes each with 128 prototypes
+READ_AT_ONCE = 2  # new texts that are begun in one turn of the event loop
 UNDER_WAY_LIMIT = 64  # texts being encoded; further ones are not judged, since they would not be read in time
 
 
@@ -96,6 +99,7 @@ class RelevanceReader:
         self._ladder: Ladder | None = None
         self._drawing = drawing or Drawing()
         self._known: OrderedDict[bytes, Judged] = OrderedDict()
+        self._paced = Paced(READ_AT_ONCE)
         self._under_way: dict[bytes, asyncio.Future[Judged | None]] = {}
         self._threads: OrderedDict[str, Thread] = OrderedDict()
 
@@ -225,6 +229,12 @@ class RelevanceReader:
             return None
         if not key and (known := self._recalled(key := self._key(text))):
             return known
+        if self._reads_here and key not in self._under_way:
+            if len(self._paced) >= UNDER_WAY_LIMIT:
+                return None
+            await self._paced.turn()
+            if known := self._recalled(key):  # read while this one waited
+                return known
         if key not in self._under_way:
             begun = self._begun(text)
             if isinstance(begun, Judged):
@@ -248,14 +258,19 @@ class RelevanceReader:
             self._known.move_to_end(key)
         return known
 
+    @property
+    def _reads_here(self) -> bool:
+        """Whether texts are begun where they are asked for. Not the first, for which patterns are made and what was
+        mapped is read; nor where topics are compared with them, since of many agents that takes long."""
+        return self._ladder is not None and bool(self._known) and not self._drawing.topics
+
     def _begun(self, text: str) -> Judged | Begun | None:
         """What the fast encoder says of a text, read here and now; Begun where the worker is to read on.
 
-        None where it is to read all of it: the first text, for which patterns are made and what was mapped is read; and
-        every text where topics are compared with it, since of many agents that takes long.
+        None where it is to read all of it.
         """
         ladder = self._ladder
-        if ladder is None or not self._known or self._drawing.topics:
+        if ladder is None or not self._reads_here:
             return None
         try:
             begun = ladder.begin(text)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from gateway.topics.reader import RelevanceReader
+from gateway.topics.reader import READ_AT_ONCE, RelevanceReader
 from profiler.encoder import Encoder, EncoderError
 from profiler.ladder import FAST_FOLDER, Ladder
 from profiler.qagate import QAGate, shipped_gate
@@ -224,6 +224,28 @@ async def test_what_the_fast_encoder_doubts_it_reads_once(
     assert ([doubtful], [doubtful]) == (read, encoder.texts)
     assert first and others == [first, first]
     assert np.array_equal(first.relevance, ladder.read(doubtful).relevance)
+
+
+async def test_a_burst_of_new_texts_is_read_a_few_in_each_turn_of_the_event_loop(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each of them once, however often it is asked for."""
+    fast, read, by_turn = StaticEncoder(shipped_gate() / FAST_FOLDER), list[str](), list[int]()
+    encode = fast.encode
+    monkeypatch.setattr(fast, "encode", lambda texts: (read.extend(texts), encode(texts))[1])
+    reader = RelevanceReader(SHIPPED, lambda: Ladder(SHIPPED, None, fast), worker)
+    assert await reader.judge("Is seven a prime number?", PATIENT_S)
+    texts = [f"How do I write {number} loops in Python?" for number in range(9)]
+
+    asked = [asyncio.create_task(reader.judge(text, PATIENT_S)) for text in (*texts, texts[-1])]
+    while not all(task.done() for task in asked):
+        before = len(read)
+        await asyncio.sleep(0)
+        by_turn.append(len(read) - before)
+
+    assert all(task.result() for task in asked)
+    assert texts == read[1:]
+    assert READ_AT_ONCE == max(by_turn)
 
 
 async def test_texts_do_not_pile_up_behind_a_slow_encoder(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
