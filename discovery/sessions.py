@@ -153,11 +153,11 @@ class Sessions:
         """
         if session is None or self._is_over(session):
             raise Refused(401, NO_SESSION, "there is no session on this connection: sign the request")
-        number, mac, body_sha256 = (headers.get(name, "") for name in (NUMBER_HEADER, MAC_HEADER, BODY_HEADER))
+        number, body_sha256 = headers.get(NUMBER_HEADER, ""), headers.get(BODY_HEADER, "")
         try:
             if not (number.isascii() and number.isdigit() and len(number) <= 16 and body_sha256):
                 raise ValueError("expected a number and the body's hash")
-            session.take(int(number), bytes.fromhex(mac), raw_path, body_sha256)
+            session.take(int(number), bytes.fromhex(headers.get(MAC_HEADER, "")), raw_path, body_sha256)
         except ValueError as error:
             raise Refused(401, "unsigned", f"malformed headers of a session: {error}") from error
         return session

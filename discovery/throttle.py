@@ -1,6 +1,7 @@
 """Rate limits by key (token buckets), for a bounded number of keys. Pure: the caller passes the time."""
 
 from collections import OrderedDict
+from math import inf
 
 
 class Throttle:
@@ -11,12 +12,13 @@ class Throttle:
 
     def __init__(self, rate_per_s: float, burst: float, keys_limit: int = 4096) -> None:
         self._act_s, self._burst_s, self._keys_limit = 1 / rate_per_s, burst / rate_per_s, keys_limit
+        # s before its bucket is full at which a key may act; none may where one act is more than the burst
+        self._early_s = self._burst_s - self._act_s if self._act_s <= self._burst_s else -inf
         self._full_at: OrderedDict[str, float] = OrderedDict()  # key -> when its bucket is full again (GCRA)
 
     def has_room(self, key: str, now: float) -> bool:
         """Whether `key` may act at `now`, seconds of a monotonic clock. Nothing is counted."""
-        full_at = self._full_at.get(key, now)
-        return max(full_at - now, 0.0) + self._act_s <= self._burst_s
+        return self._full_at.get(key, now) - now <= self._early_s
 
     def allow(self, key: str, now: float) -> bool:
         """Whether `key` may act at `now`. If so, the act is counted."""
@@ -26,6 +28,7 @@ class Throttle:
 
     def spend(self, key: str, cost: float, now: float) -> None:
         """Count what was done, of whatever cost: what exceeds the burst is waited for before the next act."""
-        self._full_at[key] = max(self._full_at.pop(key, now), now) + cost * self._act_s
+        full_at = self._full_at.pop(key, now)
+        self._full_at[key] = (full_at if full_at > now else now) + cost * self._act_s
         if len(self._full_at) > self._keys_limit:
             self._full_at.popitem(last=False)

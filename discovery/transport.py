@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from types import TracebackType
 
@@ -34,6 +35,8 @@ from discovery.sessions import Session, Sessions
 from discovery.traffic import Traffic
 
 log = logging.getLogger(__name__)
+
+NEWS_S, ANSWERED_LIMIT = 0.2, 1024  # s for which it is no news that a peer has answered; peers
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Transport:
         self._saved: PeerFile | None = None
         self._stamp: peer_file.Stamp | None = None  # of peers.json as we wrote it
         self._saving = asyncio.Lock()
+        self._answered_at: dict[PeerId, float] = {}  # when each peer was last reported to be alive
 
     async def __aenter__(self) -> "Transport":
         await self.client.__aenter__()
@@ -169,11 +173,18 @@ class Transport:
         self.carry_out(self._gossip.publish(draft, self._clocks.monotonic()))
 
     def answered(self, peer: PeerId) -> None:
-        """Report that this peer served a request of ours: it is alive."""
-        self.carry_out(self._gossip.answered(peer, self._clocks.monotonic(), far=self.client.is_far(peer)))
+        """Report that this peer served a request of ours: it is alive. Said again at once, it is no news."""
+        now = self._clocks.monotonic()
+        if now - self._answered_at.get(peer, -inf) < NEWS_S:
+            return
+        if len(self._answered_at) >= ANSWERED_LIMIT:
+            self._answered_at.clear()
+        self._answered_at[peer] = now
+        self.carry_out(self._gossip.answered(peer, now, far=self.client.is_far(peer)))
 
     def suspect(self, peer: PeerId, reason: str) -> None:
         """Report that a request of ours to this peer failed: it is probed, and no candidate until it answers."""
+        self._answered_at.pop(peer, None)
         self.carry_out(self._gossip.suspect(peer, self._clocks.monotonic(), reason))
 
     async def hello(self, address: Address, expected: PeerId | None = None) -> PeerId:

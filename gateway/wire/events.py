@@ -166,15 +166,15 @@ def parse_event(block: bytes) -> Event | None:
 
     Its name stands first, wherever it stood, so that nobody reads on past it. Raises OversizedEvent.
     """
-    if b"\n" not in block and b"\r" not in block and block.startswith(b"data: "):
-        if len(block) < _DONE_LENGTH and block[6:].strip() == b"[DONE]":
-            return Event(DONE, b"[DONE]")  # some servers write a blank behind it, which SDKs do not expect
-        return Event(block + b"\n\n", block[6:])  # the common case, untouched
-    if block.startswith(b":") and b"\n" not in block and b"\r" not in block:
-        return None  # a sign of life
-    if block.startswith(b"event: ") and block.count(b"\n") == 1 == block.count(b"\ndata: ") and b"\r" not in block:
-        end = block.find(b"\n")
-        return Event(block + b"\n\n", block[end + 7 :], block[7:end].strip())  # as everything between peers
+    if b"\r" not in block and (line_ends := block.count(b"\n")) < 2:  # the common cases, untouched
+        if line_ends == 0 and block.startswith(b"data: "):
+            if len(block) < _DONE_LENGTH and block[6:].strip() == b"[DONE]":
+                return Event(DONE, b"[DONE]")  # some servers write a blank behind it, which SDKs do not expect
+            return Event(block + b"\n\n", block[6:])
+        if line_ends == 0 and block.startswith(b":"):
+            return None  # a sign of life
+        if line_ends and block.startswith(b"event: ") and (end := block.find(b"\ndata: ")) > 0:
+            return Event(block + b"\n\n", block[end + 7 :], block[7:end].strip())  # as everything between peers
     if block.count(b"\n") + block.count(b"\r") > 2 * LINES_LIMIT:  # a line may end in both
         raise OversizedEvent(f"an event of more than {LINES_LIMIT} lines")
     lines = [line for line in block.splitlines() if line and not line.startswith((b":", b"id:", b"retry:"))]

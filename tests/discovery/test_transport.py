@@ -134,6 +134,26 @@ async def test_the_running_peer_alone_writes_peers_json(tmp_path: Path) -> None:
     assert b"half a fi" == path.with_name("peers.json.damaged").read_bytes()
 
 
+async def test_a_peer_that_answers_many_requests_at_once_is_told_to_be_alive_once_and_anew_after_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        told, answered = list[str](), a.gossip.answered
+        monkeypatch.setattr(
+            a.gossip, "answered", lambda peer, *at, **how: told.append(peer) or answered(peer, *at, **how)
+        )
+
+        for _ in range(5):
+            a.transport.answered(b.identity.id)
+        assert [b.identity.id] == told
+        a.transport.suspect(b.identity.id, "it hung up")
+        assert "suspect" == state(a, b)
+        a.transport.answered(b.identity.id)
+
+        assert "alive" == state(a, b)
+
+
 async def test_a_dead_peer_is_suspect_at_the_first_refused_connection(tmp_path: Path) -> None:
     async with running_peer(tmp_path / "a") as a:
         async with running_peer(tmp_path / "b") as b:

@@ -3,7 +3,6 @@
 Only with its receipt it is complete. Knows nothing of how it was asked.
 """
 
-import asyncio
 import hashlib
 import hmac
 from collections import deque
@@ -48,6 +47,18 @@ class PeerReply:
 
     HASHED = frozenset({"", "reply"})  # names of the events that are the answer
 
+    # What is so until something happens.
+    status = 200
+    content_type = "text/event-stream"
+    retry_after: str | None = None
+    receipt: Receipt | None = None
+    _events = _read_bytes = 0
+    _whole: bytes | None = None
+    _first: Event | None = None
+    # Called with this object and a receipt that holds: what led back here by itself would not be freed at once.
+    settled: "Callable[[PeerReply, Receipt], None]" = staticmethod(lambda of, receipt: None)
+    waits: Callable[[bytes], None] = staticmethod(lambda signs: None)  # called with signs of life
+
     def __init__(
         self,
         answer: Answer,
@@ -59,24 +70,14 @@ class PeerReply:
         gone: Callable[[str], UpstreamError],
         silence_s: float,
     ) -> None:
-        self.status = 200
-        self.content_type = "text/event-stream"
-        self.retry_after: str | None = None
-        self.receipt: Receipt | None = None
         self._answer, self._asked_sha256 = answer, asked_sha256
         self._patience, self._allowed = patience, allowed
         self._peer, self._name, self._gone, self._silence_s = peer, name, gone, silence_s
-        self._clock = asyncio.get_running_loop().time
-        self._since = self._clock()  # when the last event was here, or the wait for the next began
-        self._until = self._since + allowed.within_s
-        self._events = self._read_bytes = 0
+        self._clock = clock = answer.connection.loop.time
+        self._since = now = clock()  # when the last event was here, or the wait for the next began
+        self._until = now + allowed.within_s
         self._seen, self._most = hashlib.sha256(), Seen()
-        # Called with this object and a receipt that holds: what led back here by itself would not be freed at once.
-        self.settled: Callable[[PeerReply, Receipt], None] = lambda of, receipt: None
-        self.waits: Callable[[bytes], None] = lambda signs: None  # called with signs of life
         self._splitter, self._ready = EventSplitter(), deque[Event]()
-        self._whole: bytes | None = None
-        self._first: Event | None = None
 
     @property
     def is_stream(self) -> bool:
