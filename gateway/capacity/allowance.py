@@ -50,7 +50,7 @@ class Allowance:
 
     def __init__(self, config: AllowanceConfig | None = None) -> None:
         self._config = c = config or AllowanceConfig()
-        self._held = Counter[PeerId]()
+        self._held, self._held_in_all = Counter[PeerId](), 0
         self._probes = Throttle(c.probes_per_s, c.probes_burst)
         self._enquiries = Throttle(c.enquiries_per_s, c.enquiries_burst)
         self._failures = Throttle(c.failures_per_s, c.failures_burst)
@@ -63,13 +63,16 @@ class Allowance:
     def hold(self, peer: PeerId, size: int) -> bool:
         """Whether there is room for a body of `size` bytes; if so, it is held until `release`."""
         limit = self._config.unproved_bytes if peer == UNPROVED else self._config.held_bytes
-        if self._held[peer] + size > limit or self._held.total() + size > self._config.all_bytes:
+        held = self._held.get(peer, 0) + size
+        if held > limit or self._held_in_all + size > self._config.all_bytes:
             return False
-        self._held[peer] += size
+        self._held[peer] = held
+        self._held_in_all += size
         return True
 
     def release(self, peer: PeerId, size: int) -> None:
         """The body is gone."""
+        self._held_in_all -= size
         self._held[peer] -= size
         if not self._held[peer]:
             del self._held[peer]

@@ -35,13 +35,14 @@ class Given:
         Raises UpstreamError, the same for one that is not there as for one that the peer may not use.
         """
         served = doors.of(agent, lambda one: self._answers(agent, one)) if self._may_use(agent, self.peer) else None
-        models = served.door.engine.state.models if served else ()
-        model = next((model for model in models if served and model.name == served.model), None)
-        if served is None or model is None:
-            raise UpstreamError("no such agent", status=404, code=NO_AGENT)
-        if not self._answers(agent, served):
-            raise UpstreamError("its model is not loaded", status=404, code=NOT_LOADED)
-        return served, model
+        if served is not None:
+            state = served.door.engine.state
+            for model in state.models:
+                if model.name == served.model:
+                    if served.model in state.cold and not self._answers(agent, served):
+                        raise UpstreamError("its model is not loaded", status=404, code=NOT_LOADED)
+                    return served, model
+        raise UpstreamError("no such agent", status=404, code=NO_AGENT)
 
     async def turn(self, served: Served, agent: str) -> Turn:
         """A turn inside the engine, within what the peer may have at once: left by `with`. Raises UpstreamError."""

@@ -11,38 +11,27 @@ Knows nothing of who was chosen, and of whether the peer may ask.
 """
 
 import asyncio
-import hashlib
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NoBase64
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from mmap import mmap
 from typing import Annotated, cast
 
 import msgspec
 
+from discovery.envelopes import Sign
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors
 from gateway.peering.allowance import ANSWER_LIMIT_BYTES, EVENTS_BESIDE, Allowance
-from gateway.peering.frames import (
-    ENGINE_REFUSED,
-    NO_ENDPOINT,
-    TYPE_CHARS,
-    UNACCEPTABLE,
-    Head,
-    Receipt,
-    Refusal,
-    encode_receipt,
-    encode_refusal,
-    name_of,
-    refusal_of,
-)
+from gateway.peering.frames import ENGINE_REFUSED, NO_ENDPOINT, TYPE_CHARS, Head, Receipt, name_of
 from gateway.peering.given import Given
 from gateway.peering.hop.reply import PeerReply
+from gateway.peering.hop.work import Asker, Work
 from gateway.peering.remote import Asking, OpenStream, PeerUpstream
 from gateway.privacy.fields import Unacceptable
 from gateway.privacy.others import OtherRequest, read_other
 from gateway.trust.tab import Sums, timed
-from gateway.upstream import RETRYABLE, Passed, Patience, UpstreamError
+from gateway.upstream import RETRYABLE, Passed, Patience, Reply, UpstreamError
 from gateway.wire.bodies import OTHERS
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import UNREADABLE, Pieces
@@ -129,12 +118,10 @@ class PassingToPeers:
         return Asking(upstream.ask(path, body, patience, PassingReply, stream=False, headers=headers))
 
 
-class PassedOn:
+class PassedOn(Work):
     """One such request of another peer, run on our own engine: the frames of its answer, and what came of it."""
 
-    usage = (0, 0)  # tokens, which such an answer does not have
-    is_stream = False
-    sums = Sums()  # what it came to, by its time
+    _sums = Sums()  # what it came to, by its time
 
     def __init__(
         self,
@@ -144,26 +131,18 @@ class PassedOn:
         body: bytes | mmap,
         body_sha256: str,
         patience: Patience,
-        sign: Callable[[bytes], bytes],
+        sign: Sign,
         clock: Callable[[], float],
     ) -> None:
         """`given`: what the peer that asks may have of our agents."""
-        self.status, self.has_begun, self._is_unacceptable = "cancelled", False, False
-        self.endpoint, self.agent = "", ""  # of the request, once it was read
-        self._doors, self._given, self._query, self._body, self._sha256 = doors, given, query, body, body_sha256
-        self._patience, self._sign, self._clock = patience, sign, clock
-        self._sent = hashlib.sha256()
-        self.last = b""  # the frame after all others: a receipt, or why there is none
-
-    loading: float | None = None  # such an answer says nothing of that
+        super().__init__(doors, given, body_sha256, patience, sign, clock)
+        self._query, self._body = query, body
 
     @property
-    def is_in_vain(self) -> bool:
-        """Whether it came to nothing through the asking peer's doing."""
-        return self._is_unacceptable or self.status == "cancelled"
+    def sums(self) -> Sums:
+        return self._sums
 
-    async def run(self, send: Callable[[bytes], Awaitable[None]], push: Callable[[bytes, int], bool]) -> None:
-        """Have the answer sent, frame by frame; then `last` holds what ends it."""
+    async def run(self, asker: Asker) -> None:
         began = self._clock()
         try:
             asked, request = await asyncio.to_thread(self._read)
@@ -179,32 +158,27 @@ class PassedOn:
                         asked.endpoint, body, {"content-type": kind}, stream=False, patience=self._patience
                     )
                     async with opened as reply:
-                        if reply.status in RETRYABLE:
-                            status = reply.status if reply.status in (429, 503) else 502
-                            wait = wait_s(reply.retry_after)
-                            raise UpstreamError(
-                                "its engine refused", status=status, code=ENGINE_REFUSED, retry_after_s=wait
-                            )
-                        head = Head(reply.status, reply.content_type[:TYPE_CHARS])
-                        await send(self._frame("head", msgspec.json.encode(head)))
-                        async for piece in cast(Passed, reply).pieces():
-                            for at in range(0, len(piece), PART_BYTES):
-                                await send(self._frame("part", b64encode(piece[at : at + PART_BYTES])))
+                        await self._send_on(reply, asker)
                 finally:
                     times = int((started - began) * 1000), int((self._clock() - started) * 1000)
-                    if self.has_begun:  # also where it was hung up on: the engine's time was had
-                        self.sums = timed(times[1])
-                        turn.work = self.sums.work
-            self.status = "ok"
-            receipt = Receipt(self._sha256, self._sent.hexdigest(), asked.agent, 0, 0, *times)
-            self.last = encode_receipt(receipt, self._sign)
+                    if self.first_at is not None:  # also where it was hung up on: the engine's time was had
+                        self._sums = timed(times[1])
+                        turn.work = self._sums.work
+            self.answered(Receipt(self._sha256, self._sent.hexdigest(), asked.agent, 0, 0, *times))
         except (Unacceptable, InvalidRequest) as error:
-            self.status, self._is_unacceptable = "refused", True
-            self.last = encode_refusal(Refusal(400, UNACCEPTABLE, f"it may not travel: {error}"))
+            self.refused(f"it may not travel: {error}")
         except UpstreamError as error:
-            self.status = "failed" if self.has_begun else "refused"
-            refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))
-            self.last = encode_refusal(refusal, "broke" if self.has_begun else "refused")
+            self.failed(error)
+
+    async def _send_on(self, reply: Reply, asker: Asker) -> None:
+        if reply.status in RETRYABLE:
+            status, wait = reply.status if reply.status in (429, 503) else 502, wait_s(reply.retry_after)
+            raise UpstreamError("its engine refused", status=status, code=ENGINE_REFUSED, retry_after_s=wait)
+        head = Head(reply.status, reply.content_type[:TYPE_CHARS])
+        await asker.send(self._frame("head", msgspec.json.encode(head)), more=True)
+        async for piece in cast(Passed, reply).pieces():
+            for at in range(0, len(piece), PART_BYTES):
+                await asker.send(self._frame("part", b64encode(piece[at : at + PART_BYTES])), more=True)
 
     def _read(self) -> tuple[_Asked, OtherRequest]:
         try:
@@ -217,6 +191,5 @@ class PassedOn:
 
     def _frame(self, name: str, data: bytes) -> bytes:
         frame = encode_event(data, name)
-        self._sent.update(frame)
-        self.has_begun = True
+        self.note_sent(frame)
         return frame

@@ -76,6 +76,10 @@ class Settling:
         """Work that it had of late beyond what it gave."""
         return 0.0 if self._is_mine(peer) else self.tabs[peer].exposure(self._clock())
 
+    def has_more(self, peer: PeerId, work: float) -> bool:
+        """Whether it had more than so much work of late beyond what it gave."""
+        return self.tabs[peer].given.recent > work and self.exposure(peer) > work  # what was had only fades
+
     def got(self, peer: PeerId, sums: Sums) -> None:
         """A whole answer of that peer's is here."""
         self._count(peer, "got", sums)

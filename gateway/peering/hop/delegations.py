@@ -18,8 +18,9 @@ from discovery.strangers import site_of
 from gateway.capacity.allowance import Allowance
 from gateway.capacity.doors import Doors
 from gateway.peering.delegated import Delegated
-from gateway.peering.frames import FIRST_SIGN_S, HEARTBEAT_S, encode_refusal, queued, refusal_of
+from gateway.peering.frames import FIRST_SIGN_S, HEARTBEAT_S, queued
 from gateway.peering.given import Given
+from gateway.peering.hop.work import Work
 from gateway.peering.passing import PassedOn
 from gateway.peering.settling import Settling
 from gateway.server.edge import until_gone
@@ -74,8 +75,8 @@ class Delegations:
             raise Refused(429, "too_many_requests", "too many of your requests came to nothing: slow down")
         if not allowance.is_within_quota(peer, site, now):
             raise Refused(429, "too_many_requests", "you asked for more than one peer may: slow down")
-        over = 0 < self._exposure_tokens < self._settling.exposure(peer)
-        if over and self._doors.admission != "open":
+        most = self._exposure_tokens
+        if most and self._settling.has_more(peer, most) and self._doors.admission != "open":
             raise Refused(429, "too_many_requests", "you had much more than you gave: ask while nobody waits here")
         allowance.spend(peer, site, 1, 0.0, now)
 
@@ -91,43 +92,35 @@ class Delegations:
         work = PassedOn(self._doors, given, query, body, sha256, self._patience, call.sign, self._clock)
         await self._run(work, call)
 
-    async def _run(self, work: Delegated | PassedOn, call: Call) -> None:
+    async def _run(self, work: Work, call: Call) -> None:
         try:
             await until_gone(self._delegate(work, call), call.asked)
         except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
             log.warning("answer_ended_by_stop peer=%s", call.peer[:10])
-            stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")
-            await call.asked.send(stopping, more=False)
+            await call.asked.send(work.stopped(), more=False)
             raise
 
-    async def _delegate(self, work: Delegated | PassedOn, call: Call) -> None:
+    async def _delegate(self, work: Work, call: Call) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
-        peer, client = call.peer, call.asked
-        trace = self._tracing.served(client.headers, is_known=self._vouches(peer))
-        began, first_at = self._clock(), None
-
-        async def send(frame: bytes) -> None:
-            nonlocal first_at
-            first_at = first_at or self._clock()
-            await client.send(frame, more=True)
-
-        await client.start(200, "text/event-stream", {})
-        beat = _Beat(client, self._heartbeat_s, work)
+        peer, asked, began = call.peer, call.asked, self._clock()
+        trace = self._tracing.served(asked.headers, is_known=self._vouches(peer))
+        await asked.start(200, "text/event-stream", {})
+        beat = _Beat(asked, self._heartbeat_s, work)
         try:
-            await work.run(send, client.push)
+            await work.run(asked)
         except Exception:  # a bug: the stream ends without a receipt, and the asking peer asks another
             log.exception("bug=delegation peer=%s", peer[:10])
         finally:
             beat.stop()
-            now, sums = self._clock(), work.sums
+            now, sums, first_at = self._clock(), work.sums, work.first_at
             self._telemetry.observe_served(work.status, *work.usage)
-            ttft_s = (first_at or now) - began if work.has_begun and work.is_stream else None
+            ttft_s = first_at - began if work.is_stream and first_at is not None else None
             trace.ended(work.endpoint, work.agent, Ended(work.status, None, ttft_s, now - began, *work.usage))
-            self._allowance.spend(peer, site_of(client.ip), 0, sums.work, now)
+            self._allowance.spend(peer, site_of(asked.ip), 0, sums.work, now)
             self._settling.given(peer, sums)
             if work.is_in_vain:
                 self._allowance.failed(peer, now)
-        await client.send(work.last, more=False)  # with the body's end, so that the connection is free at once
+        await asked.send(work.last, more=False)  # with the body's end, so that the connection is free at once
 
 
 class _Beat:
@@ -136,7 +129,7 @@ class _Beat:
     An answer that is there by then goes with its head in one write.
     """
 
-    def __init__(self, client: Exchange, interval_s: float, work: Delegated | PassedOn) -> None:
+    def __init__(self, client: Exchange, interval_s: float, work: Work) -> None:
         self._client, self._interval_s, self._work, self._sent = client, interval_s, work, client.sent
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(min(FIRST_SIGN_S, interval_s), self._look)

@@ -1,0 +1,100 @@
+"""What a request of another peer is while our engine runs it: how it stands, what was sent of it, what ends its answer.
+
+A request of the endpoints of chat is a Delegated (delegated.py), one beside chat a PassedOn (passing.py).
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Protocol
+
+from discovery.envelopes import Sign
+from gateway.capacity.doors import Doors
+from gateway.peering.frames import UNACCEPTABLE, Receipt, Refusal, encode_receipt, encode_refusal, refusal_of
+from gateway.peering.given import Given
+from gateway.trust.tab import Sums
+from gateway.upstream import Patience, UpstreamError
+from gateway.wire.claims import wait_s
+
+_NOTHING = Sums()
+
+
+class Asker(Protocol):
+    """Who asked, as far as frames are sent to it. An exchange is one (gateway/server/exchange.py)."""
+
+    async def send(self, body: bytes, *, more: bool) -> None: ...
+
+    def push(self, events: bytes, count: int) -> bool: ...
+
+
+class Work:
+    """See the module. `run` it, then send `last`."""
+
+    # What is so until something happens.
+    status = "cancelled"
+    first_at: float | None = None  # when some of the answer was sent, by the clock
+    is_unacceptable = False  # it is nothing that a peer may send
+    endpoint = agent = ""  # of the request, once it was read
+    is_stream = False
+    usage = 0, 0  # (prompt, completion) tokens once it is over, as Forwarder counts them
+    last = b""  # what ends it: an answer in one piece, if it is one, and its receipt, or why there is none
+
+    def __init__(
+        self,
+        doors: Doors,
+        given: Given,
+        body_sha256: str,
+        patience: Patience,
+        sign: Sign,
+        clock: Callable[[], float],
+    ) -> None:
+        """`given`: what the peer that asks may have of our agents."""
+        self._doors, self._given, self._sha256 = doors, given, body_sha256
+        self._patience, self._sign, self._clock = patience, sign, clock
+        self._sent = hashlib.sha256()
+
+    async def run(self, asker: Asker) -> None:
+        """Have the answer sent, all but its end; then `last` holds that."""
+        raise NotImplementedError
+
+    @property
+    def loading(self) -> float | None:
+        """How much of the model is loaded, 0 to 1, that our engine loads for it; None where it loads none."""
+        return None
+
+    @property
+    def sums(self) -> Sums:
+        """What of it was answered, also where it was hung up on."""
+        return _NOTHING
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether it came to nothing through the asking peer's doing: a request it may not send, or hung up on."""
+        return self.is_unacceptable or self.status == "cancelled"
+
+    def stopped(self) -> bytes:
+        """What ends it when we are being stopped."""
+        return self._ending(refusal_of(503, "stopping", None))
+
+    def note_sent(self, frame: bytes) -> None:
+        """So much more of the answer goes out."""
+        if self.first_at is None:
+            self.first_at = self._clock()
+        self._sent.update(frame)
+
+    def answered(self, receipt: Receipt) -> None:
+        """It is complete."""
+        self.status = "ok"
+        self.last += encode_receipt(receipt, self._sign)
+
+    def refused(self, why: str) -> None:
+        """It is nothing that a peer may send."""
+        self.status, self.is_unacceptable = "refused", True
+        self.last = encode_refusal(Refusal(400, UNACCEPTABLE, why))
+
+    def failed(self, error: UpstreamError) -> None:
+        """It cannot be answered, or not to its end."""
+        self.status = "refused" if self.first_at is None else "failed"
+        self.last += self._ending(refusal_of(error.status, error.code, wait_s(error.retry_after_s)))
+
+    def _ending(self, refusal: Refusal) -> bytes:
+        return encode_refusal(refusal, "refused" if self.first_at is None else "broke")
