@@ -6,6 +6,7 @@ httptools parses, as on the serving side. Knows nothing of what is asked, nor of
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from math import inf
+from operator import methodcaller
 from types import TracebackType
 from typing import Protocol, cast
 
@@ -19,6 +20,7 @@ BUFFER_LIMIT_BYTES = 1 << 18  # of an answer's body that its reader has not take
 LINGER_S = 0.05  # s for the end mark of a chunked body after its last event; then the connection is closed
 
 
+_TEXT = methodcaller("decode", "latin-1")
 Pieces = tuple[bytes | memoryview, ...]  # of one body, to be sent one after the other
 
 
@@ -164,16 +166,19 @@ class Answer:
         """What is not yet read of the body, where all of it has come; None: wait for it by `piece`."""
         return self._untaken() if self.is_complete else None
 
-    def wake(self) -> None:
-        """The answer has changed: pour what came, or wake the reader."""
-        if self._waiter is None or self._waiter.done():
-            return
-        pieces, takes = self.pieces, None if self.is_complete else self._takes
-        if takes and pieces and takes(pieces[0] if len(pieces) == 1 else b"".join(pieces)):
-            pieces.clear()
-            self.untaken_bytes = 0
+    def take(self, piece: bytes) -> bool:
+        """A piece of the body has come; whether it was poured, so that there is nothing to wake the reader for."""
+        takes, waiter = self._takes, self._waiter
+        if takes and waiter and not waiter.done() and not self.is_complete and takes(piece):
             self._until = self._loop.time() + self._within_s
-        else:
+            return True
+        self.pieces.append(piece)
+        self.untaken_bytes += len(piece)
+        return False
+
+    def wake(self) -> None:
+        """The answer has changed: wake the reader."""
+        if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     @staticmethod
@@ -215,7 +220,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser: httptools.HttpResponseParser
         self._answer: Answer | None = None  # None while idle
-        self._fields: dict[str, str] = {}  # of the head under way, and then of trailers, which nobody reads
+        self._lines: dict[bytes, bytes] = {}  # of the head under way, and then of trailers, which nobody reads
+        self._came: list[bytes] = []  # of the body, in what is being parsed
+        # The parser calls these, often, without a step of Python's interpreter.
+        self.on_header, self.on_body = self._lines.__setitem__, self._came.append
         self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
         self._is_framed = self._is_kept = self._is_held = False
         self._unsent: Iterator[memoryview] | None = None  # what is left of a large request
@@ -228,8 +236,9 @@ class Connection(asyncio.Protocol):
 
     def ask(self, head: bytes, body: Pieces) -> Answer:
         """Send a request; its answer fills as it comes."""
-        self._unparsed, self._fields = 0, {}
-        self._answer = Answer(self)
+        self._unparsed = 0
+        self._lines.clear()
+        answer = self._answer = Answer(self)
         size = len(body[0]) if len(body) == 1 else sum(map(len, body))
         if size <= SLICE_BYTES:
             self._sent_bytes = size
@@ -239,7 +248,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(head)
             self._unsent = _slices(body)
             self._send_on()
-        return self._answer
+        return answer
 
     def count_taken(self) -> None:
         """Have `taken_bytes` count from now."""
@@ -340,6 +349,12 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             answer.error = NotHttp(f"it does not speak HTTP: {error}")
             self._transport.abort()
+        if came := self._came:
+            piece = came[0] if len(came) == 1 else b"".join(came)
+            came.clear()
+            self._unparsed = 0
+            if answer.take(piece):
+                return
         if self._unparsed > HEAD_LIMIT_BYTES:
             answer.error = ConnectionBroken(f"its headers are over {HEAD_LIMIT_BYTES} bytes")
             self._transport.abort()
@@ -370,25 +385,15 @@ class Connection(asyncio.Protocol):
         if not self._answer or self._answer.is_complete:
             raise ConnectionBroken("it answered twice")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields[name.decode("latin-1").lower()] = value.decode("latin-1")
-
     def on_headers_complete(self) -> None:
-        assert self._answer, "data_received parses only while somebody waits"
-        headers, status = self._fields, self._parser.get_status_code()
-        self._fields = {}
-        if status < 200:  # informational; the answer comes after it
-            return
-        self._answer.status, self._answer.headers, self._answer.has_head = status, headers, True
-        self._is_framed = "content-length" in headers or "transfer-encoding" in headers
-        self._is_kept = self._parser.should_keep_alive()
-
-    def on_body(self, piece: bytes) -> None:
-        answer = self._answer
+        answer, lines, status = self._answer, self._lines, self._parser.get_status_code()
         assert answer, "data_received parses only while somebody waits"
-        self._unparsed = 0
-        answer.pieces.append(piece)
-        answer.untaken_bytes += len(piece)
+        if status >= 200:  # else it is informational; the answer comes after it
+            headers = dict(zip(map(str.lower, map(_TEXT, lines)), map(_TEXT, lines.values()), strict=True))
+            answer.status, answer.headers, answer.has_head = status, headers, True
+            self._is_framed = "content-length" in headers or "transfer-encoding" in headers
+            self._is_kept = self._parser.should_keep_alive()
+        lines.clear()
 
     def on_message_complete(self) -> None:
         if self._answer and self._answer.has_head:
@@ -402,7 +407,8 @@ class Connection(asyncio.Protocol):
             self._lingering.cancel()
             self._lingering = None
         self._answer = None
-        self.go_on()
+        if self._is_held:
+            self.go_on()
         if self._is_kept and self._unsent is None and not self._transport.is_closing():
             self._owner.keep(self)
         else:

@@ -80,11 +80,10 @@ class Connections:
 
     def keep(self, connection: Connection) -> None:
         """Take back a connection that has become idle."""
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = connection.loop.time()
         self._idle.append(connection)
         if self._look is None:
-            self._look = loop.call_later(self._keep_s, self._close_old)
+            self._look = connection.loop.call_later(self._keep_s, self._close_old)
 
     def lose(self, connection: Connection) -> None:
         """A connection was closed, which may be idle."""
