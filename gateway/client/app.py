@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from mmap import mmap
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -117,10 +117,11 @@ class ClientApp:
         headers, path = asked.headers, asked.path
         asked.request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
         asked.extra = common = {"x-request-id": asked.request_id}
-        endpoint = ENDPOINT_PATHS.get(path)
         try:
-            self._check_host(headers, asked.version)
-            if "origin" in headers:
+            call = asked.head.kept
+            if call is None:
+                call = asked.head.kept = self._read(asked)
+            if call.from_page:
                 common["vary"] = "origin"
                 self._check_origin(headers)
                 common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
@@ -129,19 +130,19 @@ class ClientApp:
                     await asked.answer(204, "text/plain", b"", _PREFLIGHT)
                     return
             try:
-                key: str | None = self._check_key(headers)
+                key: str | None = self._check_key(call.key)
             except InvalidRequest:
                 if path not in PROBES and not is_page(path):
                     raise
                 await self._hold_up(asked)  # a stranger, who asks what needs no key
                 key = None
-            if endpoint is not None and asked.method == "POST":
+            if call.generates is not None:
                 body = asked.body(self._config.body_limit_bytes)
                 if body is None:
                     body = await read_pieces(asked.receive, self._config.body_limit_bytes)
-                if "content-encoding" in headers or charset_of(body) != PLAIN:
-                    body = await self._plain(body, headers.get("content-encoding"))
-                await until_gone(self._generate(endpoint, body, asked, key or ""), asked)
+                if call.packed_by is not None or charset_of(body) != PLAIN:
+                    body = await self._plain(body, call.packed_by)
+                await until_gone(self._generate(call.generates, body, asked, key or ""), asked)
                 return
             other = OTHER_PATHS.get(path) if self._others else None
             if other is not None and asked.method == "POST":
@@ -149,7 +150,7 @@ class ClientApp:
                     raise InvalidRequest("send this body as it is, without a content-encoding", status=415)
                 async with spooled(asked.receive, self._config.body_limit_bytes) as file:
                     await until_gone(self._pass_on(other, file, asked, key or ""), asked)
-            elif endpoint is not None or other is not None:
+            elif path in ENDPOINT_PATHS or other is not None:
                 raise InvalidRequest(f"{path} wants a POST", status=405, code="method_not_allowed")
             else:
                 # A HEAD is answered as a GET would be; the listener leaves the body out.
@@ -166,6 +167,14 @@ class ClientApp:
             log.warning("answer_ended_by_stop request=%s", asked.request_id[:64])
             await _break_off(asked, endpoint_of(path), 503, _STOPPING, "stopping")
             raise
+
+    def _read(self, asked: Incoming) -> "_Call":
+        """What a head asks of us. Raises InvalidRequest for one that names another host."""
+        headers, packed_by = asked.headers, asked.headers.get("content-encoding")
+        self._check_host(headers, asked.version)
+        generates = ENDPOINT_PATHS.get(asked.path) if asked.method == "POST" else None
+        key = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", ""))
+        return _Call(generates, "origin" in headers, key, packed_by)
 
     async def _plain(self, body: bytes, packed_by: str | None) -> bytes:
         """The body as it was before it was packed, in UTF-8. Raises InvalidRequest."""
@@ -223,21 +232,28 @@ class ClientApp:
                 code="bad_origin",
             )
 
-    def _check_key(self, headers: Mapping[str, str]) -> str:
+    def _check_key(self, given: str) -> str:
         """The name of the key; empty of none. Raises InvalidRequest (401) where keys are asked for and this is none."""
-        given, is_open = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", "")), self._is_open
         try:
-            name, are_there_any = self._keys.look_up(given) if given or not is_open else ("", False)
-            is_known = bool(name) or not self._asks_for_key[are_there_any]
+            name, are_there_any = self._keys.look_up(given) if given or not self._is_open else ("", False)
         except ApiKeyError as error:
             raise InvalidRequest(str(error), status=503, code="keys_unreadable") from error
-        if not is_known and not self._is_owner(given):
+        if not name and self._asks_for_key[are_there_any] and not self._is_owner(given):
             raise InvalidRequest(
                 "Incorrect API key provided; the owner of this peer makes one with `ppai key add NAME`",
                 status=401,
                 code="invalid_api_key",
             )
         return name
+
+
+class _Call(NamedTuple):
+    """What a head asks of us; equal heads ask the same (gateway/server/fields.py)."""
+
+    generates: str | None  # the generating endpoint that it is a POST to
+    from_page: bool
+    key: str  # as it was given, to be looked up for each request
+    packed_by: str | None
 
 
 def _for_page(headers: Mapping[str, str]) -> dict[str, str]:

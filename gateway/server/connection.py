@@ -187,8 +187,7 @@ class Connection(asyncio.Protocol):
             self._await_body(exchange)
             self._uncounted = size
             return self._count(data)
-        exchange.take(data[:size])
-        exchange.took_all()
+        exchange.take_whole(data[:size])
         self._reading, self._dropped_bytes, self._unparsed = exchange, 0, 0
         self._head_until = self._place.idle_since = None
         self._answer(exchange)
@@ -350,14 +349,14 @@ class Connection(asyncio.Protocol):
                 self._hang_up_soon(reads_on=True)
             else:
                 self.transport.close()
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_refused:  # no other answer is begun
             return
-        if self._is_refused:  # no other answer is begun
-            return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self._waiting:
             self._answer(self._waiting.popleft())
-        self._rest()
+        else:
+            self._place.idle_since = self.loop.time()  # to its end, if the next request never comes
 
     def shutdown(self) -> None:
         """The server is being stopped: end when what was asked is answered."""

@@ -7,6 +7,7 @@ On a connection of ours a request is an Exchange; of any other ASGI server it is
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from gateway.server.answering import AsgiClient, Send
@@ -108,6 +109,7 @@ class Messages(AsgiClient, Asking):
         Asking.__init__(self, receive)
         self.method, self.path, self.version = scope["method"], scope["path"], scope["http_version"]
         self.headers = read_fields(scope["headers"])
+        self.head = SimpleNamespace(kept=None)  # of this request alone
         self.ip = scope["client"][0] if scope.get("client") else ""
         self._scope = scope
 

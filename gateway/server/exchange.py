@@ -129,6 +129,12 @@ class Exchange(AsgiClient):
         if self._news is not None:
             self._news.set()
 
+    def take_whole(self, body: bytes) -> None:
+        """All of the body, with its head."""
+        self._pieces, self._waiting_bytes, self._is_whole = [body], len(body), True
+        if len(body) > READ_AHEAD_BYTES:
+            self.connection.flow.pause_reading()
+
     def took_all(self) -> None:
         self._is_whole = True
         if self._news is not None:
@@ -201,15 +207,28 @@ class Exchange(AsgiClient):
         """
         if self.has_started:
             raise RuntimeError("the answer has begun already")
-        self.has_started, self._awaits_word = True, False
-        if self.learn is not None and status < 400:
-            self.learn()
         self._left = 0 if status in _BODILESS else length
         if self._left is None and self.version != "1.0" and self.method != "HEAD":
             self._has_chunks = True  # HTTP/1.0 knows none: there a body of no length ends as we close
             lines += b"transfer-encoding: chunked\r\n"
+        self._head = self._begun(status, lines)
+
+    def _begun(self, status: int, lines: bytes) -> bytes:
+        """The whole head, of an answer that has begun by that."""
+        self.has_started, self._awaits_word = True, False
+        if self.learn is not None and status < 400:
+            self.learn()
         ends = b"\r\n" if self.keeps_alive else b"connection: close\r\n\r\n"
-        self._head = b"".join((STATUS_LINES[status], date_line(int(time.time())), lines, ends))
+        return b"".join((first_lines(status, int(time.time())), lines, ends))
+
+    def write_whole(self, status: int, lines: bytes, body: bytes) -> None:
+        """An answer in one write; one of the `lines` tells how long its body is."""
+        if self.has_started or self.is_gone or self.method == "HEAD" or status in _BODILESS:
+            self.begin(status, lines, len(body))
+            self.write(body, more=False)
+        else:
+            self.connection.transport.write(self._begun(status, lines) + body)
+            self.end()
 
     def write(self, piece: bytes, *, more: bool) -> None:
         """Some of the body, after the head; not `more`: it is the last."""
@@ -246,7 +265,9 @@ class Exchange(AsgiClient):
     # --- the answer, as a client of our own apps ---
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
-        self._start(status, content_type, headers)
+        fields = self.fields(content_type, headers)
+        length = fields.get("content-length")
+        self.begin(status, lines_of(fields), None if length is None else int(length))
 
     async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
         self.sent += count
@@ -270,16 +291,14 @@ class Exchange(AsgiClient):
         self.write(said, more=True)
 
     async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] = NOTHING) -> None:
-        self._start(status, content_type, {"content-length": str(len(body)), **headers})
+        lines = lines_of(self.fields(content_type, {"content-length": str(len(body)), **headers}))
         if self.must_wait:
+            self.begin(status, lines, len(body))
             await self.drained()
+            self.write(body, more=False)
+        else:
+            self.write_whole(status, lines, body)
         self.sent += 1
-        self.write(body, more=False)
-
-    def _start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
-        fields = self.fields(content_type, headers)
-        length = fields.get("content-length")
-        self.begin(status, lines_of(fields), None if length is None else int(length))
 
     def hang_up(self) -> None:
         """Close the connection at once, so that nobody takes what was sent for the whole."""
@@ -320,7 +339,7 @@ class Exchange(AsgiClient):
         self.begin(status, b"".join(lines), length)
 
 
-@lru_cache(1)
-def date_line(unix_s: int) -> bytes:
-    """The header `date` of this second, made once."""
-    return f"date: {formatdate(unix_s, usegmt=True)}\r\n".encode()
+@lru_cache(8)
+def first_lines(status: int, unix_s: int) -> bytes:
+    """What all answers of this status in this second begin with, made once."""
+    return STATUS_LINES[status] + f"date: {formatdate(unix_s, usegmt=True)}\r\n".encode()

@@ -24,18 +24,16 @@ class Turns(Generic[Request]):
 
     def begin(self, work: Callable[[Request], None], request: Request) -> None:
         """Call `work` with the request, now or in one of the next turns."""
-        if self._waiting or self._begun == AT_ONCE:
+        if self._begun == AT_ONCE:
             self._waiting.append((work, request))
-        else:
-            self._go(work, request)
-
-    def _go(self, work: Callable[[Request], None], request: Request) -> None:
+            return
         if self._begun == 0:
             asyncio.get_running_loop().call_soon(self._next)
         self._begun += 1
         work(request)
 
     def _next(self) -> None:
-        self._begun = 0
-        while self._waiting and self._begun < AT_ONCE:
-            self._go(*self._waiting.popleft())
+        """The next turn, which those that wait have first."""
+        waiting, self._begun = self._waiting, 0
+        for _ in range(min(AT_ONCE, len(waiting))):
+            self.begin(*waiting.popleft())

@@ -130,6 +130,10 @@ class FarExchange(Exchange):
         if piece or not more:
             self._say(Write(self._number, piece, more))
 
+    def write_whole(self, status: int, lines: bytes, body: bytes) -> None:
+        self.begin(status, lines, len(body))
+        self.write(body, more=False)
+
     def push(self, events: bytes, count: int) -> bool:
         if not self.has_started or self.is_complete or self.is_gone or self.must_wait:
             return False

@@ -7,6 +7,7 @@ minutes. Uvicorn's, as it comes, is the reference: ours must read and answer HTT
 import asyncio
 import random
 import re
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -190,8 +191,8 @@ class Side:
     `kind` is `direct`, `knowing` (heads that came before), `messages`, `worker` (and its owner) or `uvicorn`.
     """
 
-    def __init__(self, kind: str, home: Path) -> None:
-        self._kind, self._keys = kind, ApiKeys(home / "api_keys.json")
+    def __init__(self, kind: str, home: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._kind, self._keys = kind, ApiKeys(home / "api_keys.json", clock)
         self._state: ServerState | uvicorn.server.ServerState
         self._state = uvicorn.server.ServerState() if kind == "uvicorn" else ServerState()
         self._config = uvicorn.Config(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway.client.api_keys import LOOK_S, ApiKeys
 from gateway.server.edge import read_pieces, until_gone
 from gateway.server.exchange import Exchange
 from tests.gateway.server.both import CountingHeads, Side, Told, sequence, sequence_of_known
@@ -140,6 +141,22 @@ async def test_a_known_head_is_one_only_where_a_message_begins(sent: list[bytes]
         await knowing.say([ASKS])
 
     assert told(await parsing.say(sent)) == told(await knowing.say(sent))
+
+
+async def test_whether_a_key_counts_is_looked_up_for_a_known_head_too(tmp_path: Path) -> None:
+    now = 0.0
+    keys, side = ApiKeys(tmp_path / "api_keys.json"), Side("knowing", tmp_path, lambda: now)
+    heads = CountingHeads()
+    side.remember(heads)
+    sent = [ASKS.replace(b"host:", b"authorization: Bearer %b\r\nhost:" % keys.add("a program").encode())]
+
+    before = [(await side.say(sent)).answers[0][0] for _ in range(3)]
+    keys.remove("a program")
+    keys.add("another")
+    now += LOOK_S
+
+    assert ([b"200"] * 3, b"401") == (before, (await side.say(sent)).answers[0][0])
+    assert 2 == heads.found
 
 
 @pytest.mark.parametrize("seeds", [range(1500)], ids=["few"])
