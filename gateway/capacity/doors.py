@@ -147,8 +147,8 @@ class Doors:
         `held_at`: the engine at whose door one job is not to be counted.
         """
         if len(self.up) == 1:
-            jobs, slots, tokens = self.up[0].own_load()
-            return (jobs - (held_at is not None), slots, tokens), []
+            load = self.up[0].own_load()
+            return load if held_at is None else (load[0] - 1, *load[1:]), []
         loads = [door.own_load() for door in self.up]
         if held_at is not None:
             jobs, slots, tokens = loads[max(0, held_at)]

@@ -88,9 +88,9 @@ class Course:
     def next(self, now: float) -> Candidate | None:
         """Who is to be asked now; None where nobody is left, or enough was tried."""
         left = self._may_be_asked(now) if self.asked else self._left
-        self._at, self._left = (left[0], left[1:]) if left else (None, ())
-        self._loaded = -1.0
-        return self._at
+        self._at = at = left[0] if left else None
+        self._left, self._loaded = left[1:], -1.0
+        return at
 
     def may_go_on(self, now: float) -> bool:
         """Whether a further attempt may begin, if there is somebody to ask."""
@@ -173,7 +173,7 @@ class Course:
         """
         assert self._at, "next() comes before ended()"
         done = Asked(self._at, reservation, outcome, by_engine, is_unsuited)
-        self.asked = (*self.asked, done)
+        self.asked += (done,)
         if outcome.status == "ok" and not self._undecided:
             return ((reservation, outcome),)
         self._refusals += outcome.status == "refused" or is_unsuited
@@ -190,6 +190,8 @@ class Course:
 
     def settled(self) -> Sequence[Verdict]:
         """Nothing more will come: errors that no answer has contradicted teach nothing, as answers without tokens."""
+        if not self._undecided:
+            return ()
         undecided, self._undecided = self._undecided, ()
         return [(one.reservation, _neutral(one.outcome)) for one in undecided]
 

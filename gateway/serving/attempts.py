@@ -5,7 +5,7 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.peering.probes import Peers
 from gateway.peering.remote import BUSY_CODES, PeerUpstream
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.course import Course, Verdict
+from gateway.routing.course import Course
 from gateway.routing.node import Node
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
@@ -201,7 +201,9 @@ class Attempts:
             if status == "ok" or tokens:
                 turn.door.count_tokens(attempt.prompt_tokens, tokens)
         outcome = Outcome(candidate.peer_id, status, attempt.ttft_s, latency_s, tokens, is_stream)
-        self._tell(self._course.ended(self._reservation, outcome, attempt.by_engine, attempt.is_unsuited))
+        now = self._clock()
+        for verdict in self._course.ended(self._reservation, outcome, attempt.by_engine, attempt.is_unsuited):
+            self._node.observe(*verdict, now)
         ttft_s = attempt.ttft_s if is_stream else None
         self._telemetry.observe(
             "local" if candidate.local else "remote", status, ttft_s, latency_s, attempt.prompt_tokens, tokens,
@@ -209,7 +211,7 @@ class Attempts:
         )  # fmt: skip
         if self._trace is not None:
             self._trace.attempt_ended(Ended(status, attempt.error, ttft_s, latency_s, attempt.prompt_tokens, tokens))
-        self.done = (*self.done, (candidate, attempt))
+        self.done += ((candidate, attempt),)
         if better is not None:
             self._course.leave(better)
         if self._broken is not None:
@@ -243,7 +245,8 @@ class Attempts:
         """Nobody will be asked any more."""
         if self._turn is not None:  # a bug between here and the engine, which must not cost it a slot for good
             self._turn.door.leave(self._turn)
-        self._tell(self._course.settled())
+        for verdict in self._course.settled():
+            self._node.observe(*verdict, self._clock())
 
     @property
     def loading(self) -> float | None:
@@ -367,7 +370,3 @@ class Attempts:
 
     def _reserve(self, candidate: Candidate) -> None:
         self._asked, self._reservation = candidate, self._node.dispatch(candidate, self._clock())
-
-    def _tell(self, verdicts: Sequence[Verdict]) -> None:
-        for reservation, outcome in verdicts:
-            self._node.observe(reservation, outcome, self._clock())

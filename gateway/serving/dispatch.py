@@ -104,7 +104,7 @@ class Dispatcher:
         kept = KeptAlive(client, endpoint, timing, self._keepalive_s) if routed.request.stream else None
         client = kept or client
         asked = _Asked(request_id, came, began, timing, trace, kept)
-        may_translate = may_be_chat(self._adapters, endpoint) and self._travel(routed).pinned_by is None
+        may_translate = may_be_chat(self._adapters, endpoint) and _travel(self.decider, routed).pinned_by is None
         try:
             error = await self._ask(routed, asked, client, _MISSING if may_translate else frozenset())
             if error is not None and error.code in _MISSING and may_translate:
@@ -148,7 +148,7 @@ class Dispatcher:
             return self.decider.why_nobody(routed)
         recorded = self._log.began(routed, asked.request_id)
         course = Course(routed.choice, self._course, self._clock())
-        way = _Way(self, routed, asked.came, recorded)
+        way = _Way(self.decider, routed, asked.came, recorded)
         attempts = Attempts(self._around, routed.request, course, way, routed.query.guarded, asked.trace)
         if asked.kept is not None:
             asked.kept.loading, asked.kept.may_lend = lambda: attempts.loading, lambda: not attempts.is_cold
@@ -167,8 +167,9 @@ class Dispatcher:
         """Learn from the attempts and write of them; `is_left`: the request goes on as a chat, or is refused."""
         attempts.close()
         for candidate, attempt in attempts.done:
-            self.decider.queries.remember(routed.request.session, candidate.queue, attempt.status != "ok")
-            if attempt.status == "ok":
+            has_answered = attempt.status == "ok"
+            self.decider.queries.remember(routed.request.session, candidate.queue, not has_answered)
+            if has_answered:
                 self._answered(asked.request_id, routed, candidate, asked.began)
         line = self._log.ended(
             recorded, routed, attempts.choice, attempts.done,
@@ -179,55 +180,50 @@ class Dispatcher:
             if asked.trace:
                 asked.trace.ended(sayable(routed.request.model), line.status, line.reason, line.attempts)
 
-    def target_of(
-        self, routed: Routed, recorded: Recorded, candidate: Candidate, reason: str, by: Served | Upstream, began: float
-    ) -> Target:
-        """One candidate, ready to be asked."""
-        request = routed.request
-        recorded.peer, recorded.model = candidate.peer_name, candidate.model
-        shown = {
-            "x-ppai-peer": candidate.peer_name,
-            "x-ppai-model": candidate.model,
-            "x-ppai-score": f"{candidate.score:.4f}",
-            "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
-            "x-ppai-reason": "last_resort" if candidate.last_resort else reason,
-        }
-        asked = candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
-        if isinstance(by, Served):
-            engine = by.door.engine
-            body = encode_request(request, by.model, engine.state.continuing)
-            upstream = by.over(engine, is_own=not routed.wishes.as_peer)
-            return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed)
-        body = delegation(
-            request.endpoint, candidate.agent, candidate.model, self._travel(routed), continues=request.continues
-        )
-        return Target(by, body, candidate.model, asked, shown, began)
-
-    def _travel(self, routed: Routed) -> Travel:
-        """What of a request may leave this machine, though nobody else was there when it was decided."""
-        return routed.travel or self.decider.queries.travel(routed.request)
-
 
 class _Way(msgspec.Struct, frozen=True):
     """One request, as its attempts ask of it (gateway.serving.attempts.Way)."""
 
-    dispatcher: Dispatcher
+    decider: Decider
     routed: Routed
     came: Came
     recorded: Recorded
 
     def target(self, candidate: Candidate, reason: str, by: Served | Upstream, began: float) -> Target:
-        return self.dispatcher.target_of(self.routed, self.recorded, candidate, reason, by, began)
+        routed, recorded, model = self.routed, self.recorded, candidate.model
+        request = routed.request
+        recorded.peer, recorded.model = candidate.peer_name, model
+        shown = {
+            "x-ppai-peer": candidate.peer_name,
+            "x-ppai-model": model,
+            "x-ppai-score": f"{candidate.score:.4f}",
+            "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
+            "x-ppai-reason": "last_resort" if candidate.last_resort else reason,
+        }
+        asked = model if request.instead or request.model == VIRTUAL_MODEL else request.model
+        if isinstance(by, Served):
+            engine = by.door.engine
+            body = encode_request(request, by.model, engine.state.continuing if request.continues else {})
+            upstream = by.over(engine, is_own=not routed.wishes.as_peer)
+            return Target(upstream, body, model, asked, shown, began, routed.wishes.passed)
+        travel = _travel(self.decider, routed)
+        body = delegation(request.endpoint, candidate.agent, model, travel, continues=request.continues)
+        return Target(by, body, model, asked, shown, began)
 
     async def again(self, engine: int | None) -> Choice:
         query = msgspec.structs.replace(self.routed.query, is_held=True)
-        return await self.dispatcher.decider.choose(query, waits_at=engine)
+        return await self.decider.choose(query, waits_at=engine)
 
     async def anew(self) -> Choice:
-        return await self.dispatcher.decider.decide_anew(self.routed, self.came)
+        return await self.decider.decide_anew(self.routed, self.came)
 
     async def to_go_on(self, said: Said, by: Candidate) -> GoingOn | None:
-        found = await self.dispatcher.decider.decide_to_go_on(self.routed, self.came, said, by)
+        found = await self.decider.decide_to_go_on(self.routed, self.came, said, by)
         if found is None:
             return None
         return GoingOn(found.choice, found.request, msgspec.structs.replace(self, routed=found))
+
+
+def _travel(decider: Decider, routed: Routed) -> Travel:
+    """What of a request may leave this machine, though nobody else was there when it was decided."""
+    return routed.travel or decider.queries.travel(routed.request)

@@ -170,16 +170,15 @@ class Forwarder:
             opened = target.upstream.open(
                 request.endpoint, target.body, target.upstream_headers, stream=request.stream, patience=self._patience
             )
-            hands = None if goes_on else self._lend(opened, client, terms, headers)
+            hands = self._lend(opened, client, terms, headers) if hasattr(client, "hands") and not goes_on else None
             async with opened as reply:
-                if hands is not None and hands.has_passed:
-                    pass
-                elif client.has_started and not (reply.is_stream and reply.status == 200):
-                    raise UpstreamError(message_in(await reply.read()), code="no_continuation", by_engine=True)
-                elif reply.status >= 400:
-                    await self._refused(reply, client, headers)
-                else:
-                    await relay.pass_on(reply, client, headers)
+                if hands is None or not hands.has_passed:
+                    if client.has_started and not (reply.is_stream and reply.status == 200):
+                        raise UpstreamError(message_in(await reply.read()), code="no_continuation", by_engine=True)
+                    if reply.status >= 400:
+                        await self._refused(reply, client, headers)
+                    else:
+                        await relay.pass_on(reply, client, headers)
             status = "ok"
         except UpstreamError as caught:
             error = caught.with_traceback(None)  # it leads back here, to be freed by the collector alone

@@ -129,12 +129,19 @@ class Relay:
     async def pass_on(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         """Answer the client; `headers` are told it. Raises UpstreamError."""
         status, terms = reply.status, self._terms
-        if status != 200 or not reply.is_stream:
-            await self._pass_on_whole(status, await reply.read(), client, headers)
-        elif not terms.stream and (unasked := gathered(terms.endpoint)) is not None:
-            await self._pass_on_whole(status, await _whole_of(reply, unasked), client, headers)
-        else:
+        is_stream = status == 200 and reply.is_stream
+        unasked = gathered(terms.endpoint) if is_stream and not terms.stream else None
+        if is_stream and unasked is None:
             await self._relay_events(reply, client, headers)
+        else:
+            body = await reply.read() if unasked is None else await _whole_of(reply, unasked)
+            if status == 200 and is_no_answer(body):
+                raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
+            self.whole(body)
+            if status == 200 and terms.stream and terms.endpoint in METERED:
+                await self._stream_whole(self._rename(body), client, headers)
+            else:
+                await client.answer(status, "application/json", self._rename(body), headers)
         self.from_documents = from_documents(reply)
 
     def was_passed_on(self, first_event_at: float | None, said: tuple[int, int] | None, seen: Seen) -> None:
@@ -145,15 +152,6 @@ class Relay:
         """An answer in one piece has come."""
         self.first_event_at = self._clock()
         self.counted.whole(body)
-
-    async def _pass_on_whole(self, status: int, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
-        if status == 200 and is_no_answer(body):
-            raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
-        self.whole(body)
-        if status == 200 and self._terms.stream and self._terms.endpoint in METERED:
-            await self._stream_whole(self._rename(body), client, headers)
-        else:
-            await client.answer(status, "application/json", self._rename(body), headers)
 
     async def _stream_whole(self, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
         """The engine ignored that a stream was asked for: the client gets one all the same."""
