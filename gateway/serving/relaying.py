@@ -20,6 +20,10 @@ from gateway.wire.forms.streamed import as_events
 from gateway.wire.tokens import Counted, Seen
 
 STREAM = "text/event-stream; charset=utf-8"
+# Words that go on as they come are counted and heard so many at a time, or at once where one is larger than so much:
+# each alone would cost as much as passing it on.
+TOGETHER = 32
+SMALL_BYTES = 1 << 12
 
 
 class Client(Protocol):
@@ -124,6 +128,7 @@ class Relay:
         """`said`: what others said before who gave up, where the answer goes on with that."""
         self.counted, self.heard = counted, heard
         self._terms, self._clock, self._said = terms, clock, said
+        self._came, self._passed = list[bytes](), list[bytes]()  # plain events that were not counted, nor heard, yet
         self._rename = _unchanged if terms.model == terms.shown_model else _renamer(terms)
 
     async def pass_on(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
@@ -160,8 +165,15 @@ class Relay:
         await client.send(b"".join(events), more=False)
 
     async def _relay_events(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
+        try:
+            await self._relay_each(reply, client, headers)
+        finally:
+            self._count_poured()
+
+    async def _relay_each(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         is_done, goes_on = False, self._said is not None
         async for events in reads(reply, None if goes_on else self._pusher(client)):
+            self._count_poured()
             sent = list[bytes]()  # those that came together go on together
             for event in events:
                 if event.is_comment or event.is_error:
@@ -199,7 +211,7 @@ class Relay:
 
     def _pusher(self, client: Client) -> Callable[[bytes, int], bool]:
         """What passes on plain events as they came (upstream.reads), behind the first; what it leaves is relayed."""
-        push, seen, heard = client.push, self.counted.seen, self.heard
+        push, came, passed = client.push, self._came, self._passed
         rename = None if self._rename is _unchanged else self._rename
 
         def push_on(events: bytes, count: int) -> bool:
@@ -210,12 +222,23 @@ class Relay:
                 sent = rename(events)
             if self.first_event_at is None or not push(sent, count):
                 return False
-            seen.plain(events, count)
-            if heard is not None:
-                heard.add(sent)
+            came.append(events)
+            passed.append(sent)
+            if len(came) == TOGETHER or len(events) > SMALL_BYTES:
+                self._count_poured()
             return True
 
         return push_on
+
+    def _count_poured(self) -> None:
+        """Count, and have heard, the plain events that were passed on as they came."""
+        if self._came:
+            came = b"".join(self._came)
+            self.counted.seen.plain(came, came.count(b"\n\n"))
+            if self.heard is not None:
+                self.heard.add(b"".join(self._passed))
+            self._came.clear()
+            self._passed.clear()
 
     async def _continue(self, event: Event, client: Client) -> None:
         """An event of whoever goes on with what another began."""

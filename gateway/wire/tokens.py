@@ -58,7 +58,9 @@ class Seen(msgspec.Struct, array_like=True, gc=False):
 
     def plain(self, events: bytes, count: int) -> None:
         """So many plain events (events.py)."""
-        if events.startswith(b"data: "):  # as chat and completions send them: all at once, where none is very short
+        if (
+            events.startswith(b"data: ") and b"\nevent: " not in events
+        ):  # as chat and completions send them: all at once, where none is very short
             size = len(events) - count * _FRAME_BYTES
             shortest = size if count == 1 else min(map(len, events[:-2].split(b"\n\n"))) - _FIELD_BYTES
             if shortest > _DONE_BYTES:

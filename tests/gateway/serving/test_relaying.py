@@ -1,13 +1,14 @@
 """One answer passes on without anybody who knows who else might answer."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from gateway.serving.relaying import Relay, Terms
+from gateway.serving.relaying import SMALL_BYTES, TOGETHER, Relay, Terms
 from gateway.upstream import UpstreamError
 from gateway.wire.events import Event, EventSplitter
-from gateway.wire.tokens import Counted
+from gateway.wire.tokens import Counted, Seen
 from tests.gateway.serving.forwarding import DONE, SAID, USED, Recorder
 
 WHOLE = b'{"model":"m-1","choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":2}}'
@@ -28,10 +29,13 @@ class Said:
             yield event
 
 
+def relay_of(**terms: object) -> Relay:
+    asked = {"endpoint": "chat/completions", "stream": False, "include_usage": False, **terms}
+    return Relay(Terms(**{"model": "m-1", "shown_model": "m-1", **asked}), Counted(), lambda: 5.0)  # type: ignore[arg-type]
+
+
 async def passed(reply: Said, **terms: object) -> tuple[Recorder, Relay]:
-    asked = {"endpoint": "chat/completions", "stream": reply.is_stream, "include_usage": False, **terms}
-    relay = Relay(Terms(**{"model": "m-1", "shown_model": "m-1", **asked}), Counted(), lambda: 5.0)  # type: ignore[arg-type]
-    client = Recorder()
+    client, relay = Recorder(), relay_of(stream=reply.is_stream, **terms)
     await relay.pass_on(reply, client, {"x-ppai-peer": "ada"})
     return client, relay
 
@@ -53,3 +57,49 @@ async def test_usage_that_the_client_did_not_ask_for_is_counted_alone(include_us
 async def test_an_answer_that_is_none_reaches_nobody() -> None:
     with pytest.raises(UpstreamError, match="out of memory"):
         await passed(Said(b'{"error": {"message": "out of memory"}}'))
+
+
+class Kept:
+    """Who keeps what a client was sent."""
+
+    events = b""
+
+    def add(self, events: bytes) -> None:
+        self.events += events
+
+
+class Poured(Said):
+    """Of which all but the first word is offered to be passed on as it comes; then it ends so."""
+
+    ending: BaseException
+
+    async def reads(self, takes: Callable[[bytes, int], bool]) -> AsyncIterator[list[Event]]:
+        yield [Event(self._body[0], self._body[0][6:-2])]
+        assert all(takes(each, 1) for each in self._body[1:])
+        raise self.ending
+
+
+@pytest.mark.parametrize("ending", [TimeoutError(), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize("words", [2, TOGETHER, TOGETHER + 1, 3 * TOGETHER])
+@pytest.mark.parametrize("shown", ["m-1", "asked"])
+async def test_words_that_pass_as_they_come_are_counted_and_heard_however_the_stream_ends(
+    ending: BaseException, words: int, shown: str
+) -> None:
+    sizes = [SMALL_BYTES if number == 5 else number for number in range(words)]
+    said = [b'data: {"model":"m-1","text":"%b"}\n\n' % (b"w" * size) for size in sizes]
+    reply, relay, client, kept, apart = (
+        Poured(*said, is_stream=True),
+        relay_of(shown_model=shown, stream=True),
+        Recorder(),
+        Kept(),
+        Seen(),
+    )
+    reply.ending, relay.heard = ending, kept
+
+    with pytest.raises(type(ending)):
+        await relay.pass_on(reply, client, {})
+
+    for each in said:
+        apart.event(len(each) - len(b"data: \n\n"))
+    assert apart == relay.counted.seen
+    assert b"".join(said).replace(b"m-1", shown.encode()) == client.body == kept.events

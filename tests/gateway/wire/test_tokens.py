@@ -111,13 +111,15 @@ def test_an_event_may_hold_several_tokens() -> None:
     assert 60 == metered(60, words=("a word and another two ",) * 10 + ("a",))[1]
 
 
-@pytest.mark.parametrize("begin", [b"data: ", b"event: content_block_delta\ndata: "])
+@pytest.mark.parametrize("begin", [b"data: ", b"event: content_block_delta\ndata: ", b"event: delta\ndata: |data: "])
 @pytest.mark.parametrize("sizes", [(2,), (9,), (6, 7), (2, 40), (300, 7, 7, 21)], ids=str)
 def test_events_that_come_together_are_counted_as_one_by_one(begin: bytes, sizes: tuple[int, ...]) -> None:
     data = [b"{" + b" " * (size - 2) + b"}" for size in sizes]
+    begins = begin.split(b"|")
+    named = [begins[-number % len(begins)] + each + b"\n\n" for number, each in enumerate(data, start=1)]
     together, apart = Seen(), Seen()
 
-    together.plain(b"".join(begin + each + b"\n\n" for each in data), len(data))
+    together.plain(b"".join(named), len(data))
     for each in data:
         apart.event(len(each))
 
