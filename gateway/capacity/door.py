@@ -77,7 +77,7 @@ class Turn(Ticket, eq=False, kw_only=True):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         has_failed = kind is not None and not issubclass(kind, asyncio.CancelledError | GeneratorExit)
-        self.door.ended(self, has_failed=has_failed)
+        self.door.ended(self, has_failed)
         if self.gives_back is not None:
             self.gives_back()
 
@@ -276,9 +276,11 @@ class Door:
         wait_s = max(shut_s, retry_after_s(self.load, self._config, self._mean_service_s()))
         return UpstreamError("this peer is busy", status=429, code="busy", retry_after_s=wait_s)
 
-    def ended(self, turn: Turn, *, has_failed: bool) -> None:
-        """A turn that was inside has ended, and is completed unless it failed."""
+    def ended(self, turn: Turn, has_failed: bool, prompt_tokens: int = 0, tokens: int = 0) -> None:
+        """A turn that was inside has ended, and is completed unless it failed; what it read and wrote."""
         self.completions += not has_failed
+        self.tokens_in += prompt_tokens
+        self.tokens_out += tokens
         self.leave(turn)
         if has_failed:  # the engine may be gone
             self.admit_waiting()

@@ -128,7 +128,7 @@ class Attempts:
             elif not candidate.local:
                 return self._elsewhere(candidate, began)
             else:
-                served = self._served(candidate)
+                served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
                 turn = served.door.come(course.began, may_look=course.may_look and self._broken is None)
                 if turn.is_inside:
                     self._telemetry.observe_wait(candidate.wait_s, 0.0)
@@ -136,7 +136,8 @@ class Attempts:
                 choice = await self._wait(turn, candidate, began)
                 if choice is None:
                     self._telemetry.observe_wait(candidate.wait_s, self._clock() - began)
-                    return self._inside(turn, self._served(candidate), candidate, began)
+                    served = self._doors.at(candidate.agent, candidate.engine, candidate.model)  # as by now
+                    return self._inside(turn, served, candidate, began)
                 course.turn(choice)
 
     async def _decide_again(self) -> bool:
@@ -147,10 +148,6 @@ class Attempts:
             return False
         self._course.turn(choice)
         return True
-
-    def _served(self, candidate: Candidate) -> Served:
-        """Our engine, as it serves the candidate now."""
-        return self._doors.at(candidate.agent, candidate.engine, candidate.model)
 
     def untold(self) -> frozenset[str]:
         """Abilities that the request needs, and that nobody knows whether the one asked last has."""
@@ -197,9 +194,8 @@ class Attempts:
         status, latency_s, tokens = attempt.status, attempt.latency_s, attempt.tokens
         if turn is not None:
             self._turn = None
-            turn.door.ended(turn, has_failed=status in ("refused", "failed"))
-            if status == "ok" or tokens:
-                turn.door.count_tokens(attempt.prompt_tokens, tokens)
+            read = attempt.prompt_tokens if status == "ok" or tokens else 0
+            turn.door.ended(turn, status in ("refused", "failed"), read, tokens)
         outcome = Outcome(candidate.peer_id, status, attempt.ttft_s, latency_s, tokens, is_stream)
         now = self._clock()
         for verdict in self._course.ended(self._reservation, outcome, attempt.by_engine, attempt.is_unsuited):
