@@ -101,10 +101,9 @@ class Gossip:
         """Our generation. The caller stores it, so that the next run can start with a greater one."""
         return self._own.gen
 
-    @property
-    def revision(self) -> int:
-        """Grows whenever any peer's card or state changes."""
-        return self._table.revision
+    def watch(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called whenever any peer's card or state changes."""
+        self._table.watching.append(tell)
 
     @property
     def identity_in_use(self) -> bool:

@@ -54,6 +54,7 @@ class Table:
         self._sums = [0] * BUCKETS  # checksum of the cards in each bucket
         self._summed: tuple[Signed, int, bytes] | None = None  # (our card, revision, `sums` for both), remembered
         self.revision = 0  # grows whenever a card or a state changes
+        self.watching: list[Callable[[], None]] = []  # who is told then
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -230,6 +231,8 @@ class Table:
 
     def _changed(self, entry: Entry) -> None:
         self.revision += 1
+        for tell in self.watching:
+            tell()
         if entry.is_live and entry.relayed:
             bucket = bucket_of(entry.short)
             self._sums[bucket] ^= _card_sum(entry.id, *version(entry.card.record))

@@ -139,23 +139,23 @@ class Belief:
         is_free = jobs <= free_from and known.backlog <= free_from and known.slots == self.slots
         return beside(known, float(jobs)) if is_free else self.expected(now)
 
-    def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> bool:
+    def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> None:
         """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored.
 
-        Returns whether it is news: the same as a moment before, while no job of ours is there, is none.
+        The same as a moment before, while no job of ours is there, is no news.
         """
         if birth < self.birth:
-            return False
+            return
         if not 0 <= jobs <= JOBS_LIMIT:
             jobs = 0 if jobs < 0 else JOBS_LIMIT
         if not 1 <= slots < SLOTS_LIMIT:
             slots = 1 if slots < 1 else SLOTS_LIMIT - 1
         is_same = jobs == self.jobs and slots == self.slots and admission == self.admission
-        is_known = is_same and birth - self.birth < FRESH_S and not self.reservations
+        if not is_same or birth - self.birth >= FRESH_S or self.reservations:
+            self.has_news = True
         self.jobs, self.slots, self.admission, self.birth = jobs, slots, admission, birth
         if admission == "closed":
             self.closed_at = birth
-        return not is_known
 
     def observe_pulse(self, pulse: Pulse, birth: float) -> None:
         """Eq. (6): the counts between this pulse and the last one of the same generation are the evidence.

@@ -76,6 +76,10 @@ class Beliefs:
     def __contains__(self, peer_id: object) -> bool:
         return peer_id in self._beliefs
 
+    def get(self, peer_id: PeerId) -> Belief | None:
+        """The same; None for a peer that was not added, or was forgotten."""
+        return self._beliefs.get(peer_id)
+
     def add(self, peer_id: PeerId, slots: int, rtt_s: float | None = None) -> int:
         """Start at the prior, unless we know the peer; its row. Ourselves have an RTT of 0."""
         if peer_id not in self._beliefs:
@@ -136,20 +140,17 @@ class Beliefs:
     ) -> None:
         """Fresh load: a probe's answer, or our own engine's. `birth` is when it was read, our clock.
 
-        `engines`: (jobs, slots) of each, where the peer has several.
+        `engines`: (jobs, slots) of each, where the peer has several. What is expected stands where the same is heard
+        again, as of our own engine before each choice.
         """
-        self._observe_load(peer_id, jobs, slots, admission, birth)
-        for engine in self._engines.get(peer_id, ()) if engines else ():
-            if engine < len(engines):
-                self._observe_load(queue_of(peer_id, engine), *engines[engine], admission, birth)
-
-    def _observe_load(self, queue: PeerId, jobs: int, slots: int, admission: AdmissionState, birth: float) -> None:
-        """What is expected stands where the same is heard again, as of our own engine before each choice."""
-        belief = self._beliefs.get(queue)
-        if belief is not None:
-            self._stale.add(queue)
-            if belief.observe_load(jobs, slots, admission, birth):
-                belief.has_news = True
+        if (belief := self._beliefs.get(peer_id)) is None:
+            return
+        self._stale.add(peer_id)
+        belief.observe_load(jobs, slots, admission, birth)
+        if engines:
+            for engine in self._engines.get(peer_id, ()):
+                if engine < len(engines):
+                    self.observe_load(queue_of(peer_id, engine), *engines[engine], admission, birth)
 
     def observe_closed(self, peer_id: PeerId, birth: float) -> None:
         """A peer lets nobody in, by what it said at `birth`."""

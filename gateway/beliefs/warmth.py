@@ -17,12 +17,12 @@ class Warmth:
 
     def place(self, session: str | None, now: float) -> Warm | None:
         """Who answered this conversation last and may hold it still; None if nobody does."""
-        warm = self._sessions.recall(session, now) if session is not None else None
-        return warm if warm is not None and warm.queue in self._beliefs else None
+        return None if session is None else self._sessions.recall(session, now)
 
     def tokens(self, warm: Warm, prompt_tokens: int, context_tokens: float) -> float:
         """How many tokens of its next prompt are held there; `context_tokens` of a slot, 0: unknown."""
-        belief = self._beliefs[warm.queue]
+        if (belief := self._beliefs.get(warm.queue)) is None:
+            return 0.0  # its peer is gone
         room = context_tokens * belief.slots or self._sessions.config.room_tokens
         return min(prompt_tokens, warm.left(belief.work_done, room)) * belief.kept_share
 
@@ -30,10 +30,10 @@ class Warmth:
         """A turn has ended: who answered it holds the conversation; of one that failed nobody knows what is left."""
         queue, job = reservation.queue, reservation.job
         session, status = job.session, outcome.status
-        if session is None or queue not in self._beliefs:
+        if session is None or (belief := self._beliefs.get(queue)) is None:
             return
         if status == "ok" and outcome.tokens > 0:
-            tokens, work_done = job.conversation_tokens + outcome.tokens, self._beliefs[queue].work_done
-            self._sessions.remember(session, Warm(queue, job.agent, tokens, now, work_done))
+            tokens = job.conversation_tokens + outcome.tokens
+            self._sessions.remember(session, Warm(queue, job.agent, tokens, now, belief.work_done))
         elif status == "failed":
             self._sessions.forget(session)

@@ -115,26 +115,19 @@ def _for_now(query: Query, view: View, theta_s: float) -> Iterator[tuple[BoolArr
 def only_one(query: Query, roster: Roster) -> Candidates | None:
     """The candidates where there is one (`only`), and nothing but the state of things can keep it from answering."""
     kept = _for_good(query, roster)
-    return kept if kept.only is not None and _is_plain(query, roster) else None
+    return kept if kept.only is not None and query.room_tokens <= roster.least_context else None
 
 
 def one_of_ours(query: Query, roster: Roster) -> Candidates | None:
-    """Who may answer, where one of a few is ours and nothing but the state of things can keep any from it."""
-    found = _for_good(query, roster)
-    if len(found.own) != 1 or not len(found.others) or not (is_few(len(roster)) and _is_plain(query, roster)):
-        return None
-    return found if query.avoid is None and not (roster.has_last_resort or roster.has_embedded) else None
+    """Who may answer, where one of a few is ours (`ours`) and nothing but the state of things can keep any from it."""
+    kept = _for_good(query, roster)
+    has_room = query.room_tokens <= roster.least_context
+    return kept if kept.ours is not None and has_room and query.avoid is None else None
 
 
-def _is_plain(query: Query, roster: Roster) -> bool:
-    """Whether neither its wishes, nor a rule, its length or personal agents have more to say of who answers it."""
-    is_plain = not query.chain and query.rule is None and not roster.personal
-    return is_plain and roster.least_context >= query.room_tokens
-
-
-# What makes queries be of one kind: all that `_excluded_kind` looks at.
+# What makes queries be of one kind: all that `_excluded_kind` and `_with_leader` look at.
 _kind_of = attrgetter(
-    *("pin", "pinned_local", "needs", "endpoint", "is_chat", "models", "reach", "here_only", "goes_on")
+    *("pin", "pinned_local", "needs", "endpoint", "is_chat", "models", "reach", "here_only", "goes_on", "chain", "rule")
 )
 
 
@@ -149,15 +142,19 @@ def _for_good(query: Query, roster: Roster) -> Candidates:
         while len(roster.kinds) >= KINDS_KEPT:
             del roster.kinds[next(iter(roster.kinds))]
         found = _left(_excluded_kind(query, roster), roster)
-        known = roster.kinds[kind] = found._replace(only=_only(found, roster))
+        known = roster.kinds[kind] = _with_leader(found, query, roster)
     return known
 
 
-def _only(candidates: Candidates, roster: Roster) -> int | None:
-    """The row of the only candidate; None where there are others, where it is a last resort, and among personal agents,
-    who are asked for what is of their topics."""
-    rows = candidates.all if len(candidates.own) + len(candidates.others) == 1 and not roster.personal else []
-    return None if not rows or roster.last_resort[rows[0]] else int(rows[0])
+def _with_leader(found: Candidates, query: Query, roster: Roster) -> Candidates:
+    """The same with `only` and `ours`, where neither several wishes, nor a rule or personal agents have more to say."""
+    if query.chain or query.rule is not None or roster.personal:
+        return found
+    if len(found.own) + len(found.others) == 1:
+        row = int(found.all[0])
+        return found if roster.last_resort[row] else found._replace(only=row)
+    is_led = len(found.own) == 1 and is_few(len(roster)) and not (roster.has_last_resort or roster.has_embedded)
+    return found._replace(ours=int(found.own[0])) if is_led else found
 
 
 def _left(excluded: NDArray[np.uint8], roster: Roster) -> Candidates:

@@ -71,8 +71,8 @@ class Node:
         self._own: tuple[Agent, ...] = ()
         self._details: dict[PeerId, tuple[Agent, ...]] = {}  # what peers told us of their agents, beyond their cards
         self._refused: dict[tuple[PeerId, str], frozenset[str]] = {}  # abilities by agent that its engine has refused
-        self._scored: ScoredRoster | None = None
-        self._revision = -1
+        self._scored: ScoredRoster | None = None  # None: to be made anew, since something changed
+        self.gossip.watch(self.rights_changed)
         self.beliefs.add(self.me, slots=1, rtt_s=0.0)
 
     @property
@@ -83,7 +83,7 @@ class Node:
     @property
     def roster(self) -> Roster:
         """Every (peer, agent) pair, ours first."""
-        return self._scored_roster().roster
+        return (self._scored or self._scored_roster()).roster
 
     @property
     def here(self) -> frozenset[str]:
@@ -153,11 +153,11 @@ class Node:
         self._space, self._scored = space, None
 
     def rights_changed(self) -> None:
-        """Somebody was approved or revoked."""
+        """Somebody was approved or revoked, or his card or state is another."""
         self._scored = None
 
     def receive(self, events: Iterable[Event], now: float) -> list[Event]:
-        """What gossip heard: pulses are evidence about load; a change of card or state is seen by its revision.
+        """What gossip heard: pulses are evidence about load; of a change of card or state we are told apart (`watch`).
 
         Returns what is of peers that may answer us. Others' load is nobody's: ids that strangers make up leave nothing
         behind.
@@ -192,11 +192,11 @@ class Node:
         `engines`: (jobs, slots, served tokens) of each, where there are several.
         """
         self._now = now
-        loads = [loaded[:2] for loaded in engines] if engines else ()
-        self.beliefs.observe_load(self.me, jobs, slots, "open", now, loads)
+        self.beliefs.observe_load(self.me, jobs, slots, "open", now)
         self.beliefs[self.me].work_done = WorkDone(0, served_tokens)
-        for number, (*_, tokens) in enumerate(engines):
+        for number, (jobs_there, slots_there, tokens) in enumerate(engines):
             if (queue := queue_of(self.me, number)) in self.beliefs:
+                self.beliefs.observe_load(queue, jobs_there, slots_there, "open", now)
                 self.beliefs[queue].work_done = WorkDone(0, tokens)
 
     def observe_own_pulse(self, pulse: Pulse, now: float) -> None:
@@ -436,7 +436,7 @@ class Node:
         """The roster with what answers were seen to be worth; what was seen fades, and verdicts do."""
         if self.honesty.fades_at <= now and self.honesty.fade(now):
             self._scored = None
-        scored = self._scored_roster()
+        scored = self._scored or self._scored_roster()
         if self.observations and scored.worth is not None and self._space is not None:
             is_due = not 0 <= now - self._refreshed_at < REFRESH_S
             pairs = self.observations.pairs() if is_due else self.observations.touched()
@@ -462,19 +462,14 @@ class Node:
         return row, self._warmth.tokens(warm, query.prompt_tokens, roster.contexts[row])
 
     def _scored_roster(self) -> ScoredRoster:
-        scored = self._scored
-        if scored is None or self._revision != self.gossip.revision:
-            scored = self._scored = self._built_roster()
-        return scored
-
-    def _built_roster(self) -> ScoredRoster:
-        """The roster of who is there now; what we know of all others is dropped."""
-        self._revision = self.gossip.revision
+        """The roster of who is there now; where it is made anew, what we know of all others is dropped."""
+        if self._scored is not None:
+            return self._scored
         self.beliefs.keep([self.me, *(member.id for member in self.gossip.members())])
         self._loading.keep(self.beliefs)
         self._details = {peer: agents for peer, agents in self._details.items() if peer in self.beliefs}
         self._refused = {pair: needs for pair, needs in self._refused.items() if pair[0] in self.beliefs}
-        scored = build_roster(
+        self._scored = scored = build_roster(
             self.me,
             self.name,
             self._own,

@@ -44,6 +44,7 @@ class Candidates(NamedTuple):
     own: Rows  # the candidates among our own agents
     others: Rows
     only: int | None = None  # the row of the one that nobody competes with, as far as this kind of query goes
+    ours: int | None = None  # that of the only one of ours, where of a few others may answer, too
 
     @property
     def all(self) -> list[int]:

@@ -321,12 +321,13 @@ def test_counters_of_two_lives_do_not_mix() -> None:
     assert abs(members.age(ONE, 11.0) - 1.0) < 1e-6
 
 
-def test_revision_moves_with_cards_and_states_only() -> None:
-    """Whoever keeps a matrix of the members rebuilds it when this moves."""
+def test_revision_moves_with_cards_and_states_only_and_who_watches_is_told() -> None:
+    """Whoever keeps a matrix of the members rebuilds it then."""
     members = merged([signed(card_of(ONE)), signed(pulse_of(ONE))])
-    before = members.table.revision
+    before, told = members.table.revision, list[int]()
+    members.table.watching.append(lambda: told.append(members.table.revision))
 
     members.merge(signed(pulse_of(ONE, seq=2)), 0.0)
-    assert before == members.table.revision
+    assert (before, []) == (members.table.revision, told)
     members.merge(signed(card_of(ONE, seq=2)), 0.0)
-    assert before < members.table.revision
+    assert before < members.table.revision == told[-1]

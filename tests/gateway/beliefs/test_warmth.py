@@ -63,7 +63,8 @@ def test_a_turn_that_failed_leaves_nothing_known_and_one_without_an_answer_chang
 def test_nobody_holds_a_conversation_without_a_name_nor_one_of_a_peer_that_is_gone() -> None:
     table, warmth = after_a_turn()
 
-    unnamed = warmth.place(None, 1.0)
+    warm = warmth.place("talk", 1.0)
     table.forget(PEER)
 
-    assert (None, None) == (unnamed, warmth.place("talk", 1.0))
+    assert warm is not None
+    assert (None, 0.0) == (warmth.place(None, 1.0), warmth.tokens(warm, 1000, 0.0))
