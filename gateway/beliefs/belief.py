@@ -123,6 +123,11 @@ class Belief:
             self._expected_at, self.has_news = now, False
         return known
 
+    @property
+    def stands_until(self) -> float:
+        """Until when what was expected last stands, if nothing is heard."""
+        return self._expected_at + FRESH_S
+
     def expected_here(self, now: float) -> Expected[float]:
         """The same of an engine of ours, whose jobs are counted before each choice.
 

@@ -207,17 +207,12 @@ class Beliefs:
     def expect(self, rows: NDArray[np.intp], now: float, own: int = 0) -> Expected[Column]:
         """What to expect of the peers at `rows`, (N,), at `now`; the first `own` of them are engines of ours."""
         if is_few(len(rows)):
-            return side_by_side(self.each(rows, now, own))
+            all_ = [self._by_row[row] for row in rows.tolist()]
+            found = [belief.expected_here(now) for belief in all_[:own]]
+            found += [belief.expected(now) for belief in all_[own:]]
+            return side_by_side(found)
         self._restack()
         return expected(Evidence(*self._table[rows].T), self.config, now)
-
-    def each(self, rows: NDArray[np.intp], now: float, own: int = 0) -> list[Expected[float]]:
-        """The same of a few, one by one."""
-        all_ = [self._by_row[row] for row in rows.tolist()]
-        return [
-            *[belief.expected_here(now) for belief in all_[:own]],
-            *[belief.expected(now) for belief in all_[own:]],
-        ]
 
     def _observe_length(self, category: str, tokens: int) -> None:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)

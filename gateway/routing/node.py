@@ -15,8 +15,9 @@ from discovery.members import Member
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.beliefs.columns import Column, zeros
+from gateway.beliefs.columns import Column, is_few, zeros
 from gateway.beliefs.domains import FromDocuments, Likely, likely
+from gateway.beliefs.few import Few
 from gateway.beliefs.memory import FormerModels, Loading, RefusedFields, Serving
 from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.sessions import WorkDone
@@ -72,6 +73,7 @@ class Node:
         self._details: dict[PeerId, tuple[Agent, ...]] = {}  # what peers told us of their agents, beyond their cards
         self._refused: dict[tuple[PeerId, str], frozenset[str]] = {}  # abilities by agent that its engine has refused
         self._scored: ScoredRoster | None = None  # None: to be made anew, since something changed
+        self._others = Few(())  # of the roster, where those are few
         self.gossip.watch(self.rights_changed)
         self.beliefs.add(self.me, slots=1, rtt_s=0.0)
 
@@ -292,8 +294,9 @@ class Node:
             or self._is_special(scored, query, now)
         ):
             return None
+        ours = [self.beliefs[queue].expected_here(now) for queue in roster.queues[: roster.own]]
         return idle_choice(
-            query, scored, who, self.beliefs.each(roster.rows, now, roster.own), self._alone,
+            query, scored, who, ours, *self._others.expect(now), self._alone,
             self.beliefs.output_tokens(query.category, query.max_tokens), warm_tokens, rows,
         )  # fmt: skip
 
@@ -486,6 +489,8 @@ class Node:
         )
         self._refreshed_at = -REFRESH_S
         self._former_models.seen(_serving(scored.roster), self._now)
+        others = scored.roster.queues[scored.roster.own :] if is_few(len(scored.roster)) else ()
+        self._others = Few([self.beliefs[queue] for queue in others])
         return scored
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from operator import add
 
 from gateway.beliefs.belief import ADMISSION_LEVEL
-from gateway.beliefs.columns import by_row, greatest, least, listed, take, zeros
+from gateway.beliefs.columns import Column, by_row, greatest, least, listed, take, zeros
 from gateway.beliefs.expected import Expected, side_by_side
 from gateway.routing import cost
 from gateway.routing.choice import Candidate, Choice, Leading
@@ -36,7 +36,9 @@ def idle_choice(
     query: Query,
     scored: ScoredRoster,
     who: Candidates,
-    each: Sequence[Expected[float]],
+    ours: Sequence[Expected[float]],
+    theirs: Sequence[Expected[float]],
+    columns: Expected[Column],
     config: SchedulerConfig,
     output_tokens: float,
     warm_tokens: float,
@@ -44,30 +46,35 @@ def idle_choice(
 ) -> Choice | None:
     """The choice of our own agent in `who`, as `default` makes it; None: not idle, not enough, or a door is closed.
 
-    `each`: of the queues of the whole roster. `warm_tokens`: of this conversation that it holds. `rows`: so many
-    candidates the choice names.
+    `ours`, `theirs`: of the queues of all agents of ours and of others; `columns`: of the latter.
+    `warm_tokens`: of this conversation that it holds. `rows`: so many candidates the choice names.
     """
-    (row,), others = who.own, listed(who.others)
-    mine, theirs = each[row], side_by_side([each[other] for other in others])
-    if greatest(theirs.admission) >= ADMISSION_LEVEL["closed"] or mine.backlog > mine.slots - 1.0:
+    (row,), others, mine = who.own, listed(who.others), ours[who.own[0]]
+    if mine.backlog > mine.slots - 1.0:
         return None
-    roster, score = scored.roster, listed(scored.scores(query.relevance))
-    costs = Costs(*costs_of(query, output_tokens, config.cost, *needed(mine), 0.0, warm_tokens, 0.0))
+    score = listed(scored.scores(query.relevance))
     service_of = partial(cost.service, float(query.prompt_tokens), output_tokens)
-    service_s = by_row(service_of, theirs.prefill_s, theirs.step_s, theirs.stream_s, theirs.streams)
-    transit_s = by_row(cost.transit, theirs.rtt_s, [float(query.body_bytes)] * len(others), theirs.byte_s)
-    elsewhere_s, rivals = least(by_row(add, service_s, transit_s)), greatest(take(score, others))
-    if not is_enough(config, score[row], rivals, costs.wait_s + costs.service_s, elsewhere_s):
+    service_s = by_row(service_of, columns.prefill_s, columns.step_s, columns.stream_s, columns.streams)
+    transit_s = by_row(cost.transit, columns.rtt_s, [float(query.body_bytes)] * len(theirs), columns.byte_s)
+    rivals: list[Column] = [columns.admission, service_s, by_row(add, service_s, transit_s), score[len(ours) :]]
+    if len(others) < len(theirs):
+        places = [other - len(ours) for other in others]
+        rivals = [take(column, places) for column in rivals]
+    admission, service_s, elsewhere_s, scores = rivals
+    costs = Costs(*costs_of(query, output_tokens, config.cost, *needed(mine), 0.0, warm_tokens, 0.0))
+    here_s = costs.wait_s + costs.service_s
+    is_open = greatest(admission) < ADMISSION_LEVEL["closed"]
+    if not (is_open and is_enough(config, score[row], greatest(scores), here_s, least(elsewhere_s))):
         return None
     beta_per_s = worth_per_s(query, config, median_s(sorted([costs.service_s, *service_s])))
     first = candidate_of(
-        query, roster, row, mine, costs, score[row], utility(score[row], costs.cost_s, beta_per_s), None,
+        query, scored.roster, row, mine, costs, score[row], utility(score[row], costs.cost_s, beta_per_s), None,
         not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens),
     )  # fmt: skip
-    weighed = partial(_weighed, query, scored, each, score, config, output_tokens, warm_tokens, row)
+    weighed = partial(_weighed, query, scored, [*ours, *theirs], score, config, output_tokens, warm_tokens, row)
     return Choice(
         _REASON, beta_per_s, Leading(first, partial(_following, weighed, rows)), may_go_elsewhere=True,
-        among=len(each), explained=partial(_explained, weighed),
+        among=len(score), explained=partial(_explained, weighed),
     )  # fmt: skip
 
 

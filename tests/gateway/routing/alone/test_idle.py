@@ -41,7 +41,7 @@ def same(expected: Choice, found: Choice) -> None:
 
 PEERS = st.tuples(
     st.sampled_from(["own", "other", "both"]),  # what it serves
-    st.integers(0, 255),  # what it is worth
+    st.integers(1, 255),  # what it is worth
     st.integers(0, 6),  # jobs there
     st.sampled_from(["open", "soft", "closed"]),
     st.floats(1e-4, 0.5),  # s of a round trip
@@ -71,7 +71,8 @@ def test_whoever_else_there_is_the_decision_is_the_same(
     query = structs.replace(asked, max_tokens=max_tokens, lot=lot, session="s")
     for number, (serves, worth, waiting, door, rtt_s, took_s) in enumerate(peers, 1):
         names = ("own", "other") if serves == "both" else (serves,)
-        peer = ada.meet(number, *(agent(name, capability=(worth, worth)) for name in names), waiting=waiting)
+        agents = [agent(name, capability=(worth - place,) * 2) for place, name in enumerate(names)]
+        peer = ada.meet(number, *agents, waiting=waiting)
         ada.node.observe_probe(peer, waiting, 2, door, rtt_s + number * 1e-3, 0.0)  # type: ignore[arg-type]  # no two alike
         for one in ada.decide(structs.replace(query, pin=peer, session=None)).choice(1).order:
             ada.node.observe(ada.node.dispatch(one, 0.0), Outcome(peer, "ok", took_s / 9, took_s, 40), 0.0)
