@@ -164,7 +164,9 @@ class Answer:
 
     def whole(self) -> bytes | None:
         """What is not yet read of the body, where all of it has come; None: wait for it by `piece`."""
-        return self._untaken() if self.is_complete else None
+        if not self.is_complete:
+            return None
+        return self.pieces.pop() if len(self.pieces) == 1 else self._untaken()
 
     def take(self, piece: bytes) -> bool:
         """A piece of the body has come; whether it was poured, so that there is nothing to wake the reader for."""
@@ -225,7 +227,7 @@ class Connection(asyncio.Protocol):
         # The parser calls these, often, without a step of Python's interpreter.
         self.on_header, self.on_body = self._lines.__setitem__, self._came.append
         self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
-        self._is_framed = self._is_kept = self._is_held = False
+        self._is_kept = self._is_held = False
         self._unsent: Iterator[memoryview] | None = None  # what is left of a large request
         self._is_full = False  # so much was sent that the server has to read first
         self._sent_bytes = self._acknowledged_before = 0  # of the request
@@ -343,7 +345,6 @@ class Connection(asyncio.Protocol):
         if answer is None:  # the server sends bytes although nothing was asked
             self._transport.abort()
             return
-        self._unparsed += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -355,12 +356,14 @@ class Connection(asyncio.Protocol):
             self._unparsed = 0
             if answer.take(piece):
                 return
-        if self._unparsed > HEAD_LIMIT_BYTES:
-            answer.error = ConnectionBroken(f"its headers are over {HEAD_LIMIT_BYTES} bytes")
-            self._transport.abort()
-        elif answer.untaken_bytes > BUFFER_LIMIT_BYTES and not self._is_held:
-            self._is_held = True
-            self._transport.pause_reading()
+            if answer.untaken_bytes > BUFFER_LIMIT_BYTES and not self._is_held:
+                self._is_held = True
+                self._transport.pause_reading()
+        else:
+            self._unparsed += len(data)
+            if self._unparsed > HEAD_LIMIT_BYTES:
+                answer.error = ConnectionBroken(f"its headers are over {HEAD_LIMIT_BYTES} bytes")
+                self._transport.abort()
         answer.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -369,7 +372,8 @@ class Connection(asyncio.Protocol):
                 timer.cancel()
         self._owner.lose(self)
         if answer := self._answer:
-            if answer.has_head and not self._is_framed and exc is None:
+            is_framed = "content-length" in answer.headers or "transfer-encoding" in answer.headers
+            if answer.has_head and not is_framed and exc is None:
                 answer.is_complete = True  # a body without a length ends with its connection (RFC 9112, section 6.3)
             if answer.error is None:
                 broken = CutShort if answer.has_head else ConnectionBroken if self._unparsed else NothingCame
@@ -391,7 +395,6 @@ class Connection(asyncio.Protocol):
         if status >= 200:  # else it is informational; the answer comes after it
             headers = dict(zip(map(str.lower, map(_TEXT, lines)), map(_TEXT, lines.values()), strict=True))
             answer.status, answer.headers, answer.has_head = status, headers, True
-            self._is_framed = "content-length" in headers or "transfer-encoding" in headers
             self._is_kept = self._parser.should_keep_alive()
         lines.clear()
 

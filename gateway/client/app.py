@@ -28,6 +28,7 @@ from gateway.server.edge import (
     Messages,
     Receive,
     Scope,
+    has_left,
     read_pieces,
     until_gone,
 )
@@ -142,7 +143,8 @@ class ClientApp:
                     body = await read_pieces(asked.receive, self._config.body_limit_bytes)
                 if call.packed_by is not None or charset_of(body) != PLAIN:
                     body = await self._plain(body, call.packed_by)
-                await until_gone(self._generate(call.generates, body, asked, key or ""), asked)
+                asked.watch(True)
+                await self._generate(call.generates, body, asked, key or "")
                 return
             other = OTHER_PATHS.get(path) if self._others else None
             if other is not None and asked.method == "POST":
@@ -163,10 +165,14 @@ class ClientApp:
             await _answer_invalid(asked, endpoint_of(path), error)
         except ClientGone:
             pass
-        except asyncio.CancelledError:  # a client that hangs up ends in until_gone: this peer is being stopped
+        except asyncio.CancelledError:
+            if has_left(asked):
+                return
             log.warning("answer_ended_by_stop request=%s", asked.request_id[:64])
             await _break_off(asked, endpoint_of(path), 503, _STOPPING, "stopping")
             raise
+        finally:
+            asked.watch(False)
 
     def _read(self, asked: Incoming) -> "_Call":
         """What a head asks of us. Raises InvalidRequest for one that names another host."""

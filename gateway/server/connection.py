@@ -183,15 +183,18 @@ class Connection(asyncio.Protocol):
         `length`: digits of its body's length, `size`, where they are others than those that the head had.
         """
         exchange = Exchange(self, head, length)
+        behind = b""
         if len(data) < size:
             self._await_body(exchange)
             self._uncounted = size
             return self._count(data)
-        exchange.take_whole(data[:size])
+        if len(data) > size:
+            data, behind = data[:size], data[size:]
+        exchange.take_whole(data)
         self._reading, self._dropped_bytes, self._unparsed = exchange, 0, 0
         self._head_until = self._place.idle_since = None
         self._answer(exchange)
-        return data[size:]
+        return behind
 
     def _count(self, data: bytes) -> bytes:
         """Of a body behind a known head; what is no more of it."""

@@ -66,13 +66,18 @@ class Watched(Protocol):
         ...
 
 
+def has_left(watched: Watched) -> bool:
+    """Whether the task was cancelled since the client hung up, and nobody else wants it to end, too."""
+    return watched.was_cancelled and not watched.task.uncancel()
+
+
 async def until_gone(work: Coroutine[Any, Any, None], watched: Watched) -> None:
     """Run `work`; cancel it when the client hangs up, in whichever phase of the answer that is."""
     watched.watch(True)
     try:
         await work
     except asyncio.CancelledError:
-        if not watched.was_cancelled or watched.task.uncancel():  # somebody else wants it to end, too
+        if not has_left(watched):
             raise
     finally:
         watched.watch(False)

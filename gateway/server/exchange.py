@@ -153,7 +153,8 @@ class Exchange(AsgiClient):
         """The whole body, where it has come, is within the limit, and nobody has asked for any of it before."""
         if not self._is_whole or self._is_read or self.is_gone or self._waiting_bytes > limit_bytes:
             return None
-        return self._read()
+        self._is_read = True
+        return self._pieces.pop() if len(self._pieces) == 1 else self._read()
 
     def watch(self, is_on: bool) -> None:
         """Have the task cancelled once the client hangs up, or soon if it has; False: no longer."""
@@ -291,7 +292,7 @@ class Exchange(AsgiClient):
         self.write(said, more=True)
 
     async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] = NOTHING) -> None:
-        lines = lines_of(self.fields(content_type, {"content-length": str(len(body)), **headers}))
+        lines = b"%bcontent-length: %d\r\n" % (lines_of(self.fields(content_type, headers)), len(body))
         if self.must_wait:
             self.begin(status, lines, len(body))
             await self.drained()

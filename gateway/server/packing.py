@@ -16,7 +16,7 @@ _NO_HEADER = -zlib.MAX_WBITS  # what some clients send as `deflate`
 
 def charset_of(body: bytes) -> str:
     """What JSON is written in, by its first four bytes: `utf-8`, or Python's name of what is to be read as that."""
-    if body[:1] == b"{" and body[1:2] != b"\0":  # as nearly every body begins
+    if body.startswith(b'{"') or (body[:1] == b"{" and body[1:2] != b"\0"):  # as nearly every body begins
         return PLAIN
     return json.detect_encoding(body)
 
