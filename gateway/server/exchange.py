@@ -58,7 +58,7 @@ class Exchange(AsgiClient):
     _news: asyncio.Event | None = None  # for who waits for more of the body, or for its client to leave
     # what goes out
     _head = b""  # until it goes out with the first piece of the body
-    _has_chunks = False
+    _has_chunks = _is_streaming = False  # the body's pieces are chunks; one of them was written, and not the last
     _left: int | None = None  # bytes of the body that are still to be written, where its head said how many
 
     def __init__(
@@ -246,6 +246,7 @@ class Exchange(AsgiClient):
         if self.method == "HEAD":
             piece = b""
         elif self._has_chunks:
+            self._is_streaming = more
             piece = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
             piece = piece if more else piece + b"0\r\n\r\n"
         elif self._left is not None:
@@ -277,12 +278,15 @@ class Exchange(AsgiClient):
         self.write(body, more=more)
 
     def push(self, events: bytes, count: int) -> bool:
-        if not self.has_started or self.is_complete or self.is_gone or self.connection.flow.write_paused:
+        connection = self.connection
+        if connection.flow.write_paused or self.is_gone:
             return False
-        if self._has_chunks and not self._head:  # the shortest way, since nearly every word of a stream goes it
-            self.connection.transport.write(b"%x\r\n%b\r\n" % (len(events), events))
-        else:
+        if self._is_streaming:  # the shortest way, since nearly every word of a stream goes it
+            connection.transport.write(b"%x\r\n%b\r\n" % (len(events), events))
+        elif self.has_started and not self.is_complete:
             self.write(events, more=True)
+        else:
+            return False
         self.sent += count
         return True
 
