@@ -9,6 +9,7 @@ from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -87,14 +88,15 @@ class _Answers:
         self._at = array("d", bytes(8 * REMEMBERED))  # s, when each was complete
         self._by: list[tuple[PeerId, str, str] | None] = [None] * REMEMBERED  # peer, agent and category
         self._spoken_of = dict[int, _Answer]()  # by row
-        self._next = 0  # the row that is written next: the oldest
+        self._numbers = count()
 
-    def add(self, request_id: str, peer: PeerId, agent: str, category: str, at: float) -> None:
+    def add(self, answered: Answered) -> None:
         """Remember it in the place of the oldest."""
-        row = self._next
-        self._ids[row], self._at[row], self._by[row] = hash(request_id), at, _one(peer, agent, category)
-        self._spoken_of.pop(row, None)
-        self._next = (row + 1) % len(self._by)
+        row = next(self._numbers) % REMEMBERED
+        self._ids[row], self._at[row] = hash(answered.request_id), answered.ended
+        self._by[row] = _one(answered.peer, answered.agent, answered.category)
+        if self._spoken_of:
+            self._spoken_of.pop(row, None)
 
     def get(self, request_id: str) -> _Answer | None:
         """The newest of this id, which a client may use twice."""
@@ -116,6 +118,7 @@ class Feedback:
     def __init__(self, config: LearningConfig, observe: Observe, key: bytes) -> None:
         """`key`: at most 64 bytes of this process alone, for hashes of texts."""
         self._config, self._observe, self._key = config, observe, key
+        self._is_wanted = config.signs or config.feedback
         self._answers = _Answers()
         self._questions: OrderedDict[bytes, _Asked] = OrderedDict()  # by hash of the question with the turns before it
         self._last: OrderedDict[bytes, str] = OrderedDict()  # request id of the last answer, by hash of a conversation
@@ -129,8 +132,8 @@ class Feedback:
         """Remember who answered; and, where signs are wanted, what this request says of the answers before it."""
         if self._config.signs and answered.request.endpoint in _WORDED:
             self._read_signs(answered)
-        if self._config.signs or self._config.feedback:
-            self._answers.add(answered.request_id, answered.peer, answered.agent, answered.category, answered.ended)
+        if self._is_wanted:
+            self._answers.add(answered)
 
     def grade(self, request_id: str, score: float, now: float) -> bool:
         """Somebody grades an answer from -1 (wrong) to 1 (right); whether it counts.

@@ -5,7 +5,7 @@ Every label has a bounded number of values. What a peer is, rather than does, is
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Literal
 
@@ -64,6 +64,13 @@ class Telemetry:
         self._taken = {stage: Gathered(spread.add) for stage, spread in self._stages.items()}
         self._chosen, self._waited = Gathered(self._count_chosen), Gathered(self._count_waited)
         self._answered = Gathered(self._count_answered)
+        # (seconds, reason): choosing took so long; `reason`: of a decision who is asked, else "". A request whose
+        # candidates have failed, or changed, is decided anew; one that waits, or that a person asks about, is not.
+        self.observe_choice: Callable[[float, str], None] = self._chosen.add
+        # (expected_s, waited_s): a request of our programs that waited at the door of our engine and was let in.
+        self.observe_wait: Callable[[float, float], None] = self._waited.add
+        # (status, reason): a request of our programs, after all its attempts; `reason`: how it was chosen who is asked.
+        self.observe_answer: Callable[[str, str], None] = self._answered.add
 
     def observe(
         self,
@@ -78,25 +85,9 @@ class Telemetry:
         """One attempt. `ttft_s` is None of an answer in one piece; `expected_s`: how long it was expected to take."""
         self._asked[target, status].rows.add(ttft_s, latency_s, prompt_tokens, tokens, expected_s)
 
-    def observe_answer(self, status: str, reason: str) -> None:
-        """One request of our programs, after all its attempts; `reason`: how it was chosen who is asked."""
-        self._answered.add(status, reason)
-
-    def observe_choice(self, seconds: float, reason: str = "") -> None:
-        """Choosing took so long; `reason`: of a decision who is asked.
-
-        A request whose candidates have failed, or changed, is decided anew; one that waits, or that a person only asks
-        about, is not.
-        """
-        self._chosen.add(seconds, reason)
-
     def observe_stage(self, stage: Stage, seconds: float) -> None:
         """What another part of deciding took."""
         self._taken[stage].add(seconds)
-
-    def observe_wait(self, expected_s: float, waited_s: float) -> None:
-        """A request of our programs that waited at the door of our engine and was let in."""
-        self._waited.add(expected_s, waited_s)
 
     def _count_answered(self, statuses: Sequence[str], reasons: Sequence[str]) -> None:
         for (status, reason), number in Counter(zip(statuses, reasons, strict=True)).items():

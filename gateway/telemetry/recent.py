@@ -69,10 +69,10 @@ class Recent:
 
     def add(self, one: Recorded) -> Recorded:
         """A request is on its way."""
-        one.number = next(self._numbers)
-        self._all.append(one)
-        if len(self._all) > self._decisions:
-            self._all[-1 - self._decisions].decided = None
+        one.number, kept = next(self._numbers), self._all
+        kept.append(one)
+        if len(kept) > self._decisions:
+            kept[-1 - self._decisions].decided = None
         self._candidates += one.candidates
         if self._candidates > self._limit:
             self._forget()

@@ -14,6 +14,7 @@ from gateway.telemetry.recent import KEPT, Recent, Recorded
 LIMIT_BYTES = 16 << 20  # about 60,000 requests; then one older file is kept beside it
 LINE_LIMIT_BYTES = 8192  # many times a line of today
 TEXT_CHARS = 256  # of a text in a line; names are shorter
+_ENCODE = msgspec.json.Encoder().encode
 
 
 class RouteLog:
@@ -33,7 +34,7 @@ class RouteLog:
 
         `one`: the request, as it was known while it ran.
         """
-        encoded = msgspec.json.encode(line)
+        encoded = _ENCODE(line)
         if len(encoded) > LINE_LIMIT_BYTES:
             encoded = _shortened(msgspec.json.decode(encoded))
         self.recent.ended(encoded, one)

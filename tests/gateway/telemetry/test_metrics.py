@@ -117,7 +117,7 @@ def test_reasons_are_counted_by_kind(reason: str, label: str) -> None:
 def test_a_choice_that_is_no_decision_is_timed_alone() -> None:
     """One that waits looks again, and a person may ask who would answer."""
     metrics = Telemetry()
-    metrics.observe_choice(0.1)
+    metrics.observe_choice(0.1, "")
 
     samples = samples_of(metrics)
 
