@@ -1,6 +1,6 @@
 """The turns of a request (P): who said what, whichever API they are written in, and what of it routing reads."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -30,9 +30,8 @@ class Said:
     What a topic is read from is worked out when it is first asked for.
     """
 
-    def __init__(self, turns: Iterable[Any]) -> None:
+    def __init__(self, turns: Sequence[Any]) -> None:
         """Each turn has a `role`, and a `content` of text or of parts with a `type` and a `text`."""
-        turns = turns if type(turns) is list else list(turns)
         self.roles: list[str | None] = [*map(_ROLE, turns)]
         self.words: list[str] = [*map(_CONTENT, turns)]
         self.parts: list[Any] = []
