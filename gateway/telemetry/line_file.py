@@ -19,7 +19,7 @@ from typing import IO
 log = logging.getLogger(__name__)
 
 GATHER_S = 1.0  # what a wake-up costs: docs/results/gateway.md#where-it-goes
-LINES_LIMIT = 4096  # that wait: a megabyte of usual ones
+LINES_LIMIT = 4096  # that wait: two megabytes of usual ones
 CLOSE_S = 5.0  # for what is left to be written at the end
 
 

@@ -11,7 +11,7 @@ import msgspec
 from gateway.telemetry.line_file import LineFile
 from gateway.telemetry.recent import KEPT, Recent, Recorded
 
-LIMIT_BYTES = 16 << 20  # about 60,000 requests; then one older file is kept beside it
+LIMIT_BYTES = 16 << 20  # about 30,000 requests; then one older file is kept beside it
 LINE_LIMIT_BYTES = 8192  # many times a line of today
 TEXT_CHARS = 256  # of a text in a line; names are shorter
 _ENCODE = msgspec.json.Encoder().encode
