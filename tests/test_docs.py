@@ -14,10 +14,10 @@ import typer
 
 from gateway import cli
 from gateway.client.app import EXPOSED_HEADERS
+from gateway.client.entrance.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.page.files import page_files
 from gateway.client.page.watching import Watching
 from gateway.client.pages import pages_app
-from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.running import RunningPeer
 from gateway.config import Config, leaf_paths
 from gateway.peering.listener import BODY_LIMITS_BYTES

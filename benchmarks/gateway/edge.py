@@ -24,7 +24,7 @@ class Answering:
     """Stands where the Dispatcher does, in whichever checkout this is."""
 
     async def answer(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Any, request_id: str, key: str = ""
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Any, request_id: str, *more: object
     ) -> None:
         if b'"stream":true' not in body:
             await client.answer(200, "application/json", WHOLE, HEADERS)

@@ -10,17 +10,16 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from mmap import mmap
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import msgspec
 
-from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
+from gateway.client.api_keys import ApiKeys
+from gateway.client.entrance.callers import Callers, Entrance, LetIn
+from gateway.client.entrance.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.page.files import is_page
-from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.server.answering import AsgiClient, Send
-from gateway.server.callers import is_allowed_host, is_allowed_origin
 from gateway.server.edge import (
     AsgiApp,
     ClientGone,
@@ -32,13 +31,14 @@ from gateway.server.edge import (
     read_pieces,
     until_gone,
 )
-from gateway.server.packing import PLAIN, charset_of, in_utf8, unpacked
+from gateway.server.packing import PLAIN, charset_of, in_utf8, is_packed, unpacked
 from gateway.server.spool import spooled
 from gateway.server.unknown import UnknownCallers
 from gateway.serving.alive import KEEPALIVE_S as COMMENT_AFTER_S
 from gateway.serving.dispatch import Dispatcher
 from gateway.serving.others import Others
 from gateway.wire.errors import InvalidRequest, endpoint_of, error_event, whole_error
+from gateway.wire.reading.elsewhere import Elsewhere
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,11 @@ class ClientConfig:
     cors_origins: tuple[str, ...] = ()  # web pages that may call us; none by default
     api_keys: Literal["auto", "open"] = "auto"  # auto: asked for once `ppai key add` made one, and off loopback always
     allowed_hosts: tuple[str, ...] = ()  # further Host names, besides localhost and our own addresses (DNS rebinding)
+
+    @property
+    def callers(self) -> Callers:
+        """Who may call."""
+        return Callers(self.host, self.allowed_hosts, self.cors_origins, self.api_keys == "open")
 
 
 class ClientConfigError(Exception):
@@ -104,34 +109,35 @@ class ClientApp:
         """
         self._others = others
         self._dispatcher, self._pages, self._config = dispatcher, pages, config
-        self._keys, self._is_owner, self._is_open = keys, is_owner, config.api_keys == "open"
-        self._asks_for_key = {any_: asks_for_key(config.host, any_, self._is_open) for any_ in (False, True)}
-        self._unknown = UnknownCallers()
-        allowed = {config.host, *config.allowed_hosts}
-        self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
+        self._entrance, self._unknown = Entrance(config.callers, keys, is_owner), UnknownCallers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.meet(Messages(scope, receive, send))
 
-    async def meet(self, asked: Incoming) -> None:
-        """Answer a request, which on a connection of ours needs no messages."""
+    async def meet(self, asked: Incoming, let_in: LetIn | None = None) -> None:
+        """Answer a request, which on a connection of ours needs no messages.
+
+        `let_in`: another process of ours looked who asks, and read what; then the body is here as a whole.
+        """
         headers, path = asked.headers, asked.path
         asked.request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
         asked.extra = common = {"x-request-id": asked.request_id}
         try:
-            call = asked.head.kept
-            if call is None:
-                call = asked.head.kept = self._read(asked)
+            if let_in is not None and (body := asked.body(self._config.body_limit_bytes)) is not None:
+                asked.watch(True)
+                await self._generate(let_in.read.asks.endpoint, body, asked, let_in.key, let_in.read)
+                return
+            call = self._entrance.call(asked)
             if call.from_page:
                 common["vary"] = "origin"
-                self._check_origin(headers)
+                self._entrance.check_origin(headers)
                 common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
                 if asked.method == "OPTIONS":
                     await self._hold_up(asked)
                     await asked.answer(204, "text/plain", b"", _PREFLIGHT)
                     return
             try:
-                key: str | None = self._check_key(call.key)
+                key: str | None = self._entrance.check_key(call.key)
             except InvalidRequest:
                 if path not in PROBES and not is_page(path):
                     raise
@@ -141,7 +147,7 @@ class ClientApp:
                 body = asked.body(self._config.body_limit_bytes)
                 if body is None:
                     body = await read_pieces(asked.receive, self._config.body_limit_bytes)
-                if call.packed_by is not None or charset_of(body) != PLAIN:
+                if is_packed(body, call.packed_by):
                     body = await self._plain(body, call.packed_by)
                 asked.watch(True)
                 await self._generate(call.generates, body, asked, key or "")
@@ -174,14 +180,6 @@ class ClientApp:
         finally:
             asked.watch(False)
 
-    def _read(self, asked: Incoming) -> "_Call":
-        """What a head asks of us. Raises InvalidRequest for one that names another host."""
-        headers, packed_by = asked.headers, asked.headers.get("content-encoding")
-        self._check_host(headers, asked.version)
-        generates = ENDPOINT_PATHS.get(asked.path) if asked.method == "POST" else None
-        key = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", ""))
-        return _Call(generates, "origin" in headers, key, packed_by)
-
     async def _plain(self, body: bytes, packed_by: str | None) -> bytes:
         """The body as it was before it was packed, in UTF-8. Raises InvalidRequest."""
         if packed_by is not None:
@@ -192,9 +190,11 @@ class ClientApp:
         """Who has shown no key does not get answers as fast as he can ask."""
         await asyncio.sleep(self._unknown.pause_s(asked.ip, asyncio.get_running_loop().time()))
 
-    async def _generate(self, endpoint: str, body: bytes, asked: Incoming, key: str) -> None:
+    async def _generate(
+        self, endpoint: str, body: bytes, asked: Incoming, key: str, read: Elsewhere | None = None
+    ) -> None:
         try:
-            await self._dispatcher.answer(endpoint, body, asked.headers, asked, asked.request_id, key)
+            await self._dispatcher.answer(endpoint, body, asked.headers, asked, asked.request_id, key, read)
         except InvalidRequest as error:
             await _answer_invalid(asked, endpoint, error)
         except Exception:  # a bug: the client is told in its own format, whatever it has had so far
@@ -216,50 +216,6 @@ class ClientApp:
         if asked.has_started and not asked.is_complete:
             asked.hang_up()
             await asked.send(b"", more=False)
-
-    def _check_host(self, headers: Mapping[str, str], http_version: str) -> None:
-        """Raises InvalidRequest (403) for a name that is not ours. HTTP/1.0, as monitors speak it, has none.
-
-        A page cannot leave the name out: every browser sends it.
-        """
-        host = headers.get("host", "")
-        if not self._may_name_us(host) and not (http_version == "1.0" and "host" not in headers):
-            raise InvalidRequest(
-                f"Host `{host}` is not one of this peer's; add it to client.allowed_hosts", status=403, code="bad_host"
-            )
-
-    def _check_origin(self, headers: Mapping[str, str]) -> None:
-        """Raises InvalidRequest (403) for a page that may not call us."""
-        origin = headers["origin"]
-        if origin and not is_allowed_origin(origin, headers.get("host", ""), self._config.cors_origins):
-            raise InvalidRequest(
-                f"pages of `{origin}` may not call this peer; add it to client.cors_origins",
-                status=403,
-                code="bad_origin",
-            )
-
-    def _check_key(self, given: str) -> str:
-        """The name of the key; empty of none. Raises InvalidRequest (401) where keys are asked for and this is none."""
-        try:
-            name, are_there_any = self._keys.look_up(given) if given or not self._is_open else ("", False)
-        except ApiKeyError as error:
-            raise InvalidRequest(str(error), status=503, code="keys_unreadable") from error
-        if not name and self._asks_for_key[are_there_any] and not self._is_owner(given):
-            raise InvalidRequest(
-                "Incorrect API key provided; the owner of this peer makes one with `ppai key add NAME`",
-                status=401,
-                code="invalid_api_key",
-            )
-        return name
-
-
-class _Call(NamedTuple):
-    """What a head asks of us; equal heads ask the same (gateway/server/fields.py)."""
-
-    generates: str | None  # the generating endpoint that it is a POST to
-    from_page: bool
-    key: str  # as it was given, to be looked up for each request
-    packed_by: str | None
 
 
 def _for_page(headers: Mapping[str, str]) -> dict[str, str]:

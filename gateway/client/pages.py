@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.client.calls import Calls
+from gateway.client.entrance.paths import hint
 from gateway.client.explain import add_explanation
 from gateway.client.feedback import add_feedback
 from gateway.client.models import add_model_pages
@@ -15,7 +16,6 @@ from gateway.client.owner import add_owner_calls
 from gateway.client.page.checks import add_checks
 from gateway.client.page.page import add_page
 from gateway.client.page.watching import Watching
-from gateway.client.paths import hint
 from gateway.client.running import RunningPeer
 from gateway.client.scraped.page import add_metrics_page
 from gateway.client.status import add_status_pages

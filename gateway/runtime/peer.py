@@ -95,6 +95,7 @@ from gateway.trust.ledger import Ledger
 from gateway.trust.observed import TOPICAL
 from gateway.upstream import Patience
 from gateway.workers.crew import Crew, how_many
+from gateway.workers.frames import LetsIn
 from profiler.encoder import OpenedOnce
 from profiler.qagate import QAGate
 
@@ -257,7 +258,7 @@ class Runtime:
         app = ClientApp(dispatcher, pages_app(running, self._pages), client, keys, entry.is_owner, others)
         self._client_server = (
             server(app, places_for_programs(self._descriptors), CLIENT_BOUNDS) if self._workers == 1
-            else Crew(app, self._descriptors, config.log_level, self._say)
+            else Crew(app, self._descriptors, config.log_level, self._say, self._lets_in())
         )  # fmt: skip
         self._peer_server = self._new_peer_server(telemetry, patience)
         self._network.tunnels.adopt = self._peer_server.adopt
@@ -311,6 +312,10 @@ class Runtime:
             for task in keeping:  # the last: they write down what was answered and graded until now
                 task.cancel()
             await self._fleet.stop()
+
+    def _lets_in(self) -> LetsIn:
+        """What workers are told."""
+        return LetsIn(0, self._config.client.callers, str(self._home.api_keys_file))
 
     def _workers_now(self) -> Workers | None:
         crew = self._client_server

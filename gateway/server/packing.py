@@ -14,6 +14,11 @@ _EITHER_HEADER = zlib.MAX_WBITS | 32  # of gzip or of zlib, whichever is there
 _NO_HEADER = -zlib.MAX_WBITS  # what some clients send as `deflate`
 
 
+def is_packed(body: bytes, packed_by: str | None) -> bool:
+    """Whether it has to be unpacked before it is read, as the header says that is given, or written in UTF-8."""
+    return packed_by is not None or charset_of(body) != PLAIN
+
+
 def charset_of(body: bytes) -> str:
     """What JSON is written in, by its first four bytes: `utf-8`, or Python's name of what is to be read as that."""
     if body.startswith(b'{"') or (body[:1] == b"{" and body[1:2] != b"\0"):  # as nearly every body begins

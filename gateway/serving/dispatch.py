@@ -33,6 +33,7 @@ from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.errors import ENDPOINT_MISSING, InvalidRequest
+from gateway.wire.reading.elsewhere import Elsewhere
 from gateway.wire.request import VIRTUAL_MODEL, encode_request
 
 _CHAT = "chat/completions"
@@ -87,11 +88,21 @@ class Dispatcher:
         self._around = Around(node, doors, peers, telemetry, clock, patience)
 
     async def answer(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client, request_id: str, key: str = ""
+        self,
+        endpoint: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        client: Client,
+        request_id: str,
+        key: str = "",
+        read: Elsewhere | None = None,
     ) -> None:
-        """Answer one request; `key`: the name of its API key. Raises InvalidRequest; the client is told all else."""
+        """Answer one request; `key`: the name of its API key. Raises InvalidRequest; the client is told all else.
+
+        `read`: what another process of ours read of the body, where one did.
+        """
         began, trace = self._clock(), self._tracing.request(endpoint, headers) if self._tracing else None
-        came = Came(body, headers, key)
+        came = Came(body, headers, key, read)
         try:
             routed = await self.decider.decide_came(endpoint, body, came, read_headers(headers))
         except InvalidRequest as invalid:

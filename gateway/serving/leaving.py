@@ -19,6 +19,7 @@ from gateway.privacy.texts import TakesLong
 from gateway.routing.node import Node
 from gateway.topics.mixing import in_categories
 from gateway.topics.reader import RelevanceReader
+from gateway.wire.reading.elsewhere import Elsewhere
 from gateway.wire.reading.turns import MEDIA_NEEDS
 from gateway.wire.request import Request
 
@@ -32,11 +33,15 @@ REMEMBERED = 4096  # conversations of which the topics are remembered: turns tha
 
 
 class Came(msgspec.Struct, frozen=True):
-    """A request as its program sent it; `key` is the name of its API key."""
+    """A request as its program sent it; `key` is the name of its API key.
+
+    `read` is what another process read of it, where one did (gateway/workers).
+    """
 
     body: bytes
     headers: Mapping[str, str]
     key: str = ""
+    read: Elsewhere | None = None
 
 
 class Leaving:

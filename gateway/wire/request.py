@@ -13,9 +13,9 @@ import msgspec
 
 from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING, METERED, decode_body
 from gateway.wire.claims import whole
-from gateway.wire.codec import UNREADABLE, Fields, Pieces, raw, view_of, write_fields
+from gateway.wire.codec import QUICK_BYTES, UNREADABLE, Fields, Pieces, raw, takes_long, view_of, write_fields
 from gateway.wire.known import NotKnown, Turn
-from gateway.wire.reading.content import Content
+from gateway.wire.reading.content import Content, Read
 from gateway.wire.reading.prompt import Prompt
 from gateway.wire.reading.turns import MEDIA_NEEDS, Said, loose_turns
 from gateway.wire.rewriting import Known, read_known
@@ -25,6 +25,7 @@ ROUTED_TOOLS = 64  # names of tools that say what a program is for
 PROMPT_CHARS = 200  # of a prompt without turns, by which it is told from others
 _TEXT, _EMBEDDINGS = frozenset({"text"}), frozenset({"embeddings"})  # what a model must do at least
 MEDIA_TOKENS = 1000  # what one of them counts as
+QUICK_CHAT_BYTES = 1 << 16  # of a chat that goes nowhere else: a millisecond or two, whatever it holds
 MESSAGE_TOKENS = 4  # what a chat template puts around a message
 
 
@@ -45,10 +46,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     choices: int
     needs: frozenset[str]
     include_usage: bool
-    said: Said
     content: Content
     instead: tuple[str, ...] = ()  # models that will do where `model` will not, the most wanted first
     continues: bool = False  # it ends with what an agent that broke off has said, and asks for the rest
+
+    @property
+    def said(self) -> Said:
+        """What its turns say."""
+        return self.content.reading.said
 
     @property
     def prompt_tokens(self) -> int:
@@ -124,7 +129,8 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         prompt = asked.input if endpoint == "embeddings" else asked.prompt
         said = Said([Turn("user", _plain_text(prompt))])
         opening, beside = said.words[0][:PROMPT_CHARS], _token_ids(prompt)
-    content = Content(body, known, unknown, said.parts)
+    reading = Read(said, known, unknown)
+    content = Content(body, reading)
     words, needs = said.words, _EMBEDDINGS if endpoint == "embeddings" else _TEXT
     if asked.tools:
         words = [*words, bytes(view_of(content.fields["tools"])).decode("utf-8", "replace")]
@@ -141,15 +147,20 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         endpoint=endpoint,
         model=model,
         stream=bool(asked.stream) and endpoint not in COUNTING,
-        prompt=Prompt(said, words, beside, name, opening),
+        prompt=Prompt(reading, words, beside, name, opening),
         max_tokens=1 if endpoint in COUNTING else None if most is None else _count(most),
         choices=_choices(asked) if endpoint in METERED else 1,
         needs=needs,
         include_usage=endpoint in AGENT_ENDPOINTS or bool(options and options.include_usage),
-        said=said,
         content=content,
         instead=tuple(instead),
     )
+
+
+def is_quickly_read(endpoint: str, body: bytes, may_leave: bool) -> bool:
+    """Whether reading it holds up nobody; else a thread should do it. What `may_leave` this machine is read twice."""
+    quick_bytes = QUICK_CHAT_BYTES if endpoint == "chat/completions" and not may_leave else QUICK_BYTES
+    return not takes_long(body, quick_bytes)
 
 
 def encode_request(request: Request, model: str, continuing: Mapping[str, object] = MappingProxyType({})) -> Pieces:

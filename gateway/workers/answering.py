@@ -2,19 +2,27 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
-from gateway.server.connection import Meet, met
+from gateway.server.connection import met
 from gateway.server.turns import Turns
 from gateway.workers.far import FarExchange
 from gateway.workers.frames import FROM_WORKER, Came, FromWorker, Gone, Logged
 from gateway.workers.link import Link
+
+Meet = Callable[..., Coroutine[Any, Any, None]]
 
 
 class Answering:
     """See the module. `link` is our end of the stream of messages."""
 
     def __init__(self, meet: Meet, turns: Turns[FarExchange]) -> None:
-        """`meet` answers a request (gateway.server.connection.meeting). `turns`: of all workers."""
+        """`meet` answers a request (gateway.server.connection.meeting); of one that a worker let in and read it is
+
+        given `let_in`, what the worker found. `turns`: of all workers.
+        """
         self.link = Link(FROM_WORKER, self.hear, self.lose)
         self.tasks = set[asyncio.Task[None]]()
         self._meet, self._turns = meet, turns
@@ -43,5 +51,6 @@ class Answering:
         self._exchanges.pop(number, None)
 
     def _begin(self, exchange: FarExchange) -> None:
-        exchange.task = asyncio.get_running_loop().create_task(met(exchange, self._meet, self.tasks))
+        meet = self._meet if exchange.let_in is None else partial(self._meet, let_in=exchange.let_in)
+        exchange.task = asyncio.get_running_loop().create_task(met(exchange, meet, self.tasks))
         self.tasks.add(exchange.task)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from discovery.connection import Answer, ConnectionBroken
 from discovery.connections import Connections
+from gateway.client.entrance.callers import Entrance
 from gateway.engines.asked import Answering, Way
 from gateway.engines.engine_api import connections_to
 from gateway.server.edge import until_gone
@@ -36,6 +37,7 @@ from gateway.workers.frames import (
     Took,
     Write,
 )
+from gateway.workers.reading import let_in
 
 # Of a body that is handed over with its head; more of it, and what is not there yet, comes piece by piece.
 WHOLE_BYTES = 1 << 20
@@ -52,13 +54,14 @@ class Carrying:
         self._under_way = dict[int, _Carried]()
         self._last = 0  # number of a request
         self._engines = dict[Way, Connections]()
+        self.entrance: Entrance | None = None  # by which requests are let in; None: none is
 
     async def meet(self, exchange: Exchange) -> None:
         """Have the owner answer a request."""
         self._last += 1
         carried = self._under_way[self._last] = _Carried(self._last, exchange, self._say, self._connections)
         try:
-            await until_gone(carried.carry(), exchange)
+            await until_gone(carried.carry(self.entrance), exchange)
         finally:
             del self._under_way[carried.number]
 
@@ -118,12 +121,13 @@ class _Carried:
         if self._ordered is not None and not self._ordered.done():
             self._ordered.set_result(None)
 
-    async def carry(self) -> None:
+    async def carry(self, entrance: Entrance | None) -> None:
         """Hand it over, and do what the owner says until it is answered."""
         exchange = self.exchange
-        self._body = exchange.body(WHOLE_BYTES)
+        self._body = body = exchange.body(WHOLE_BYTES)
+        read = None if entrance is None or body is None else let_in(entrance, exchange, body)
         carrier, asked = exchange.connection, exchange.asked
-        self._say(Came(self.number, *asked, exchange.keeps_alive, carrier.server, carrier.client, self._body))
+        self._say(Came(self.number, *asked, exchange.keeps_alive, carrier.server, carrier.client, body, read))
         try:
             while not exchange.is_complete:
                 await self._do(await self._next())

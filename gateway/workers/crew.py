@@ -15,7 +15,7 @@ from gateway.server.listeners import GRACE_S, SAY_SO_S
 from gateway.server.turns import Turns
 from gateway.workers.answering import Answering
 from gateway.workers.far import FarExchange
-from gateway.workers.frames import Stop
+from gateway.workers.frames import LetsIn, Stop
 
 AUTO_CORES, AUTO_WORKERS = 8, 4  # from so many cores on `auto` means so many workers
 AGAIN_S, AGAIN_LIMIT_S = 0.1, 10.0  # s until one that ended is replaced; twice as long each time, until one lives
@@ -41,12 +41,22 @@ def _where_modules_are() -> str:
 class Crew:
     """As many workers as there are listeners; it serves as a Server does (gateway/server/listeners.py)."""
 
-    def __init__(self, app: AsgiApp, descriptors: int, level: str, say: Callable[[str], None]) -> None:
-        """`descriptors`: how many files a worker may open. `say` tells the person at this machine."""
+    def __init__(
+        self,
+        app: AsgiApp,
+        descriptors: int,
+        level: str,
+        say: Callable[[str], None],
+        lets_in: LetsIn | None = None,
+    ) -> None:
+        """`descriptors`: how many files a worker may open. `say` tells the person at this machine.
+
+        `lets_in`: who may ask, so that workers can let them in and read what they ask; None: the app does.
+        """
         self._stopped = asyncio.Event()
         self.wanted = self.ended = 0
         self._meet, self._descriptors, self._level, self._say = meeting(app), descriptors, level, say
-        self._turns = Turns[FarExchange]()
+        self._turns, self._lets_in = Turns[FarExchange](), lets_in
         self._workers = set[_Worker]()
 
     @property
@@ -131,6 +141,8 @@ class Crew:
             except BaseException:
                 answering.link.close()
                 raise
+        if self._lets_in is not None:
+            answering.link.say(self._lets_in)
         return _Worker(process, answering)
 
     async def _end(self) -> None:

@@ -72,7 +72,7 @@ class FarExchange(Exchange):
         self._is_asked, self._untaken = False, 0
         self._caught_up: asyncio.Event | None = None
         self._hands: FarHands | None = None
-        self.came = came.body
+        self.came, self.let_in = came.body, came.let_in
         if came.body is not None:
             if came.body:
                 self.take(came.body)

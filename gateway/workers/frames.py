@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from gateway.client.entrance.callers import Callers, LetIn
 from gateway.engines.asked import Way
 from gateway.serving.relaying import Loan
 from gateway.wire.tokens import Seen
@@ -31,6 +32,7 @@ class Came(Frame, tag=0):
     server: tuple[str, int] | None
     client: tuple[str, int] | None
     body: bytes | None
+    let_in: LetIn | None = None  # what was found out of it (reading.py), with the body
 
 
 class Piece(Frame, tag=1):
@@ -153,8 +155,15 @@ class Stop(Frame, tag=26):
     """Take no more connections; what is under way may end."""
 
 
+class LetsIn(Frame, tag=27):
+    """Who may ask: requests are let in and read by that, from now on, and not only handed over."""
+
+    callers: Callers
+    keys_file: str
+
+
 FromWorker = Came | Piece | Gone | Took | Held | Broke | Passed | Heard | Logged
-FromOwner = Begin | Write | Read | Ask | LeaveOff | GiveUp | Stop
+FromOwner = Begin | Write | Read | Ask | LeaveOff | GiveUp | Stop | LetsIn
 FROM_WORKER: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 FROM_OWNER: msgspec.msgpack.Decoder[FromOwner] = msgspec.msgpack.Decoder(FromOwner)
 _encode = msgspec.msgpack.Encoder().encode

@@ -10,11 +10,14 @@ import signal
 import socket
 import sys
 from math import inf
+from pathlib import Path
 
+from gateway.client.api_keys import ApiKeys
+from gateway.client.entrance.callers import Entrance
 from gateway.server.event_loop import collect_from_now, new_event_loop
 from gateway.server.listeners import CLIENT_BOUNDS, SAY_SO_S, places_for_programs, server
 from gateway.workers.carrying import Carrying
-from gateway.workers.frames import FROM_OWNER, Frame, FromOwner, Logged, Stop
+from gateway.workers.frames import FROM_OWNER, Frame, FromOwner, LetsIn, Logged, Stop
 from gateway.workers.link import Link
 
 
@@ -36,6 +39,8 @@ async def _serve(listener: socket.socket, connection: socket.socket, files: int,
     def hear(frame: FromOwner) -> None:
         if isinstance(frame, Stop):
             serving.stop()
+        elif isinstance(frame, LetsIn):
+            carrying.entrance = Entrance(frame.callers, ApiKeys(Path(frame.keys_file)), lambda token: False)
         else:
             carrying.hear(frame)
 

@@ -25,11 +25,8 @@ from gateway.serving.leaving import Came, Leaving
 from gateway.telemetry.metrics import Telemetry
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import UpstreamError
-from gateway.wire.codec import QUICK_BYTES, takes_long
 from gateway.wire.errors import InvalidRequest
-from gateway.wire.request import Request
-
-QUICK_CHAT_BYTES = 1 << 16  # of a chat that goes nowhere else: a millisecond or two, whatever it holds
+from gateway.wire.request import Request, is_quickly_read
 
 
 class Routed(Struct, frozen=True):
@@ -92,12 +89,15 @@ class Decider:
         everybody: bool = False,
     ) -> Routed:
         """The same; `body` may say what came in another form. The rules look at what came."""
-        began, read = self._clock(), self.queries.read
+        began = self._clock()
         may_leave = everybody or not self._node.roster.is_all_here
-        quick_bytes = QUICK_CHAT_BYTES if endpoint == "chat/completions" and not may_leave else QUICK_BYTES
-        asked = (endpoint, body, wishes.session, may_leave)
-        is_quick = not takes_long(body, quick_bytes)
-        request, travel = read(*asked) if is_quick else await asyncio.to_thread(read, *asked)
+        if came.read is not None and not may_leave and body is came.body:
+            request, travel, is_quick = self.queries.read_elsewhere(came.read, body), None, True
+            began -= came.read.read_s
+        else:
+            asked, is_quick = (endpoint, body, wishes.session, may_leave), is_quickly_read(endpoint, body, may_leave)
+            read = self.queries.read
+            request, travel = read(*asked) if is_quick else await asyncio.to_thread(read, *asked)
         verdict = self.leaving.at_once(always=everybody) or await self.leaving.verdict(
             request, came, always=everybody, is_quick=is_quick and body is came.body
         )

@@ -19,6 +19,7 @@ from gateway.topics.judged import Judged
 from gateway.topics.reader import RelevanceReader
 from gateway.wire.bodies import ASSUMED, PERSONAL_ENDPOINTS
 from gateway.wire.errors import InvalidRequest
+from gateway.wire.reading.elsewhere import Elsewhere
 from gateway.wire.request import Request, read_request
 from gateway.wire.tokens import asking_for_usage
 
@@ -50,6 +51,10 @@ class Queries:
             return request, self._travel(request) if may_leave else None
         except RecursionError as error:  # not too deep for the first decoder, but for who reads on
             raise _too_deep() from error
+
+    def read_elsewhere(self, read: Elsewhere, body: bytes) -> Request:
+        """The same of what another process read, of which nothing leaves this machine."""
+        return asking_for_usage(read.request(body))
 
     def travel(self, request: Request) -> Travel:
         """What of it may leave this machine. Raises InvalidRequest."""

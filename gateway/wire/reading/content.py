@@ -3,17 +3,45 @@
 Each is worked out when it is first asked for: most requests go to our own engine byte for byte.
 """
 
-from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
 from gateway.wire.codec import UNREADABLE, Fields, Pieces, pieces_of, read_fields, write_fields
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.known import KnownChat, NotKnown
+from gateway.wire.reading.turns import Said
 from gateway.wire.rewriting import Known, write_known
 
 _FLAT = frozenset(KnownChat.__struct_fields__).difference(KnownChat.REWRITTEN)  # fields without fields but turns
 _ESCAPED = b"\\u00"  # begins an ASCII letter that hides what a name is
+
+
+class Reading(Protocol):
+    """What a body was read as."""
+
+    @property
+    def said(self) -> Said:
+        """What its turns say."""
+        ...
+
+    @property
+    def known(self) -> Known | None:
+        """What PPAI knows it to be; None where that is not all, as `not_known` says."""
+        ...
+
+    @property
+    def not_known(self) -> str | None: ...
+
+
+class Read(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """See Reading."""
+
+    said: Said
+    known: Known | None
+    not_known: str | None
+
+    __repr__ = object.__repr__  # without a word of it
 
 
 class Content(msgspec.Struct, eq=False):
@@ -24,9 +52,7 @@ class Content(msgspec.Struct, eq=False):
     """
 
     _came: bytes | msgspec.Raw
-    _known: Known | None  # what PPAI knows it to be; None where that is not all, as this says:
-    _not_known: str | None
-    _parts: Sequence[object]  # of its messages, that are no text
+    reading: Reading
     _is_changed: bool = False  # it has fields of ours, or not all that came
     _body: Pieces | None = None  # what is sent of one that is changed; None: its fields
     _anew: Fields | None = None  # fields of ours, which go before those that came
@@ -57,13 +83,14 @@ class Content(msgspec.Struct, eq=False):
 
     def is_flat(self, body: bytes) -> bool:
         """Whether this is `body` as it came, a chat read to its leaves, and no list is in it but that of its turns."""
-        is_chat = self._came is body and isinstance(self._known, KnownChat) and body.count(b"[") == 1
+        is_chat = self._came is body and isinstance(self.reading.known, KnownChat) and body.count(b"[") == 1
         return is_chat and _FLAT.issuperset(self._fields_that_came())
 
     @property
     def demands(self) -> str | None:
         """The field that costs an engine more than one plain answer (known.py)."""
-        return self._known.demands if self._known else None
+        known = self.reading.known
+        return known.demands if known else None
 
     @property
     def size_bytes(self) -> int:
@@ -86,7 +113,7 @@ class Content(msgspec.Struct, eq=False):
 
     def with_field(self, name: str, value: msgspec.Raw) -> "Content":
         """The same with this field of ours; what came stays as it is where that has none of this name."""
-        content = Content(self._came, self._known, self._not_known, self._parts, _is_changed=True)
+        content = Content(self._came, self.reading, _is_changed=True)
         content._anew = {name: value} if self._anew is None else {**self._anew, name: value}
         content._read, content._judged = self._read, self._judged
         content._fields = None if self._fields is None else {**self._fields, name: value}
@@ -98,16 +125,15 @@ class Content(msgspec.Struct, eq=False):
     def rewritten(self, fields: Fields, written: Fields | None = None) -> "Content":
         """The same with these fields and no others. `written` replaces what was written anew; None: that stays."""
         judged = self.written if written is None else written, self.unknown
-        return Content(
-            self._came, self._known, self._not_known, self._parts, _is_changed=True, _fields=fields, _judged=judged
-        )
+        return Content(self._came, self.reading, _is_changed=True, _fields=fields, _judged=judged)
 
     def _judge(self) -> tuple[Fields, str | None]:
         if self._judged is None:
+            reading = self.reading
             try:
-                fields = self._fields_that_came()
-                written = write_known(self._known, self._parts, fields, self._came) if self._known else {}
-                self._judged = written, self._not_known
+                fields, known = self._fields_that_came(), reading.known
+                written = write_known(known, reading.said.parts, fields, self._came) if known else {}
+                self._judged = written, reading.not_known
             except NotKnown as error:
                 self._judged = {}, error.field
         return self._judged

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from gateway.wire.estimate import estimated_tokens
-from gateway.wire.reading.turns import Said
+from gateway.wire.reading.content import Reading
 
 SESSION_CHARS = 128  # of a conversation's own name; a longer one is remembered by its hash
 
@@ -17,7 +17,7 @@ SESSION_CHARS = 128  # of a conversation's own name; a longer one is remembered 
 class Prompt(msgspec.Struct, eq=False):
     """See the module."""
 
-    _said: Said
+    _reading: Reading
     _words: Sequence[str]  # of which tokens are estimated,
     _beside: int  # and so many besides
     _name: str = ""  # of the conversation, where it has one
@@ -38,7 +38,7 @@ class Prompt(msgspec.Struct, eq=False):
     def session(self) -> str:
         """The conversation's name, for as long as we remember it."""
         if self._session is None:
-            opening = self._said.opening if self._opening is None else self._opening
+            opening = self._reading.said.opening if self._opening is None else self._opening
             self._session = session_key(self._name) if self._name else _hashed(opening)
         return self._session
 

@@ -14,6 +14,7 @@ from gateway.client.api_keys import ApiKeys
 from gateway.client.app import ClientApp, ClientConfig
 from gateway.server.answering import AsgiClient
 from gateway.wire.errors import InvalidRequest
+from gateway.wire.reading.elsewhere import Elsewhere
 
 CHAT = "/v1/chat/completions"
 
@@ -26,12 +27,21 @@ class Serving:
         self.asked: list[tuple[str, bytes, str]] = []
         self._failure, self._first = failure, first
         self.keys: list[str] = []
+        self.read: Elsewhere | None = None
 
     async def answer(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, request_id: str, key: str
+        self,
+        endpoint: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        client: AsgiClient,
+        request_id: str,
+        key: str,
+        read: Elsewhere | None,
     ) -> None:
         self.asked.append((endpoint, body, request_id))
         self.keys.append(key)
+        self.read = read
         if self._first:
             await client.start(200, "text/event-stream", {})
             await client.send(self._first, more=True)

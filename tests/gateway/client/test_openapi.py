@@ -5,10 +5,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from gateway.client.entrance.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.openapi import openapi_page
 from gateway.client.page.watching import Watching
 from gateway.client.pages import pages_app
-from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.running import RunningPeer
 from gateway.wire.bodies import BODIES
 from gateway.wire.errors import InvalidRequest, whole_error

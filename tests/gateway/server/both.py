@@ -104,7 +104,7 @@ class Serving:
         self._told = told
 
     async def answer(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, request_id: str, key: str
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, request_id: str, *more: object
     ) -> None:
         self._told.asked.append((endpoint, body, headers.get("x", "")))
         said = b'{"size":%d,"sum":%d}' % (len(body), zlib.crc32(body))

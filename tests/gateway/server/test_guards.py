@@ -199,7 +199,7 @@ GUARDS = [
     ),
     Guard(
         "43: nobody asks",
-        "gateway/client/app.py",
+        "gateway/client/entrance/callers.py",
         "self._check_host(headers, asked.version)",
         "pass",
         "gateway/client/test_app.py::test_a_name_that_is_not_ours_is_refused",

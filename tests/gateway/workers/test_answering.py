@@ -1,14 +1,21 @@
 """What one worker hands over is answered by the owner's app, and ends with the worker."""
 
 import asyncio
+import json
 import logging
+from pathlib import Path
 
 import pytest
 
+from gateway.client.api_keys import ApiKeys
+from gateway.client.app import ClientApp, ClientConfig
+from gateway.client.entrance.callers import LetIn
 from gateway.server.exchange import Exchange
 from gateway.server.turns import Turns
+from gateway.wire.reading.elsewhere import Elsewhere, to_tell
+from gateway.wire.request import read_request
 from gateway.workers.answering import Answering, Meet
-from gateway.workers.frames import Came, Gone, Logged
+from gateway.workers.frames import Begin, Came, Frame, Gone, Logged
 from tests.gateway.workers.test_link import Transport
 
 
@@ -44,6 +51,31 @@ async def test_the_app_sees_who_asks() -> None:
     await rest(made)
 
     assert ([("GET", "/health", "10.0.0.9")], set()) == (seen, made.tasks)
+
+
+@pytest.mark.parametrize("limit_bytes, is_told", [(1 << 20, True), (1024, False)])
+async def test_who_was_let_in_by_a_worker_is_not_looked_at_again(
+    limit_bytes: int, is_told: bool, tmp_path: Path
+) -> None:
+    """Unless its body is longer than its owner takes, of which no worker knows."""
+    body = json.dumps({"prompt": "x" * 1024}).encode()
+    found = LetIn("phone", Elsewhere(to_tell(read_request("completions", body)), 0.0))
+    asked, said = list[tuple[object, ...]](), list[Frame]()
+
+    class Dispatching:
+        async def answer(self, *given: object) -> None:
+            asked.append((*given[:2], *given[5:]))
+
+    config = ClientConfig(body_limit_bytes=limit_bytes)
+    app = ClientApp(Dispatching(), None, config, ApiKeys(tmp_path / "keys"), lambda token: False)  # type: ignore[arg-type]
+    frame = Came(1, "POST", b"/v1/completions", "1.1", [(b"host", b"localhost")], True, None, None, body, found)
+    made = answering(app.meet)
+    made.link.say = said.append  # type: ignore[method-assign]
+    made.hear(frame)
+    await rest(made)
+
+    assert ([("completions", body, "phone", found.read)] if is_told else []) == asked
+    assert is_told or any(isinstance(one, Begin) and one.status == 413 for one in said)
 
 
 async def test_requests_end_with_their_clients_and_with_their_worker() -> None:

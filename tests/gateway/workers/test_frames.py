@@ -2,9 +2,12 @@
 
 import random
 
+from gateway.client.entrance.callers import Callers, LetIn
 from gateway.engines.asked import Way
 from gateway.serving.relaying import Loan, Terms
 from gateway.upstream import Patience
+from gateway.wire.reading.elsewhere import Elsewhere, to_tell
+from gateway.wire.request import read_request
 from gateway.wire.tokens import Seen
 from gateway.workers.frames import (
     FROM_OWNER,
@@ -21,6 +24,7 @@ from gateway.workers.frames import (
     Heard,
     Held,
     LeaveOff,
+    LetsIn,
     Logged,
     Passed,
     Piece,
@@ -37,8 +41,10 @@ LOAN = Loan(
     {"x-request-id": "r"}, "r", True, 10.0, {"server-timing": "route"},
 )  # fmt: skip
 FAILED = Failed("it stalled", 502, "engine_timeout", 2.5, True, False, b"{}")
+LET_IN = LetIn("phone", Elsewhere(to_tell(read_request("completions", b'{"prompt":"hi"}')), 0.5))
 WORKER = (
     Came(1, "POST", b"/v1/chat/completions", "1.1", [(b"host", b"x"), (b"x", b"\xff")], True, *PLACES, b"{}"),
+    Came(1, "POST", b"/v1/chat/completions", "1.1", [], True, *PLACES, b"{}", LET_IN),
     Came(2, "GET", b"/", "1.0", [], False, None, None, None), Piece(2, b"x" * 70_000, False), Piece(2, b"", True),
     Gone(3), Took(4, 70_000), Held(5, 429, {"retry-after": "1"}, b"{}", False),
     Broke(6, "system", "refused", 111, True), Heard(7, b"data: 1\n\n"), Logged(0, 30, "gateway", "said"),
@@ -48,7 +54,7 @@ WORKER = (
 OWNER = (
     Begin(1, 200, b"content-type: text/plain\r\n", 5, True), Begin(2, 204, b"", None, False), Write(1, b"hello", False),
     Read(2), Ask(3, Way("http://127.0.0.1:8000", 8000), b"POST / HTTP/1.1\r\n", (12, b"}"), True, 300.0, LOAN),
-    LeaveOff(4), GiveUp(5), Stop(0),
+    LeaveOff(4), GiveUp(5), Stop(0), LetsIn(0, Callers("127.0.0.1", ("box",), ("*",), True), "/home/ada/api_keys.json"),
 )  # fmt: skip
 
 

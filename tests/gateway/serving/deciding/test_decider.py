@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from discovery.records import Agent
 from gateway.privacy.rules import Rule
+from gateway.serving.headers import read_headers
+from gateway.serving.leaving import Came
 from gateway.wire.errors import InvalidRequest
+from gateway.wire.reading.elsewhere import Elsewhere, to_tell
+from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine
 from tests.gateway.serving.desk import CHAT, PICTURE, Desk, desk, excluded
 from tests.gateway.serving.forwarding import Recorder
@@ -141,6 +146,25 @@ async def test_what_of_a_body_may_leave_is_looked_at_while_somebody_else_is_ther
         by_itself.travel, by_itself.query.reach, by_itself.choice.reason,
     )  # fmt: skip
     assert explained.travel == among_two.travel
+
+
+async def test_what_a_worker_read_counts_as_long_as_all_of_it_stays_here(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Of what may leave all is read here: the worker tells nothing of that."""
+    body = json.dumps(CHAT).encode()
+    asks = structs.replace(to_tell(read_request("chat/completions", body)), prompt_tokens=77)
+    came, wishes = Came(body, {}, read=Elsewhere(asks, 0.0)), read_headers({})
+    async with desk(tmp_path, mine, theirs, alone=True) as ada:
+        decide = ada.dispatcher.decider.decide_came
+        by_itself = await decide("chat/completions", body, came, wishes)
+        in_other_words = await decide("chat/completions", json.dumps(CHAT).encode(), came, wishes)
+        await ada.meet()
+        among_two = await decide("chat/completions", body, came, wishes)
+
+    assert (77, "a secret question") == (by_itself.request.prompt_tokens, by_itself.request.text)
+    assert 77 not in (in_other_words.request.prompt_tokens, among_two.request.prompt_tokens)
+    assert among_two.travel is not None
 
 
 @pytest.mark.parametrize(("field", "asked"), [({"user": "ann"}, 1), ({"best_of": 2}, 0)], ids=str)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.client.paths import hint, meant
+from gateway.client.entrance.paths import hint, meant
 
 CHAT = "/v1/chat/completions"
 

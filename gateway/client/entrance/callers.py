@@ -1,0 +1,113 @@
+"""Who may ask on the applications' side, by the host, the page and the key that a request names.
+
+Needs nothing but the file of keys, so that a worker (gateway/workers) lets in by the same rules as the peer itself.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
+from gateway.client.entrance.paths import ENDPOINT_PATHS
+from gateway.server.callers import is_allowed_host, is_allowed_origin
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.reading.elsewhere import Elsewhere
+
+
+class Callers(msgspec.Struct, frozen=True, array_like=True):
+    """What `client` in the configuration says of who may call (gateway.client.app.ClientConfig)."""
+
+    host: str
+    allowed_hosts: tuple[str, ...]
+    cors_origins: tuple[str, ...]
+    is_open: bool  # no key is asked for
+
+
+class LetIn(msgspec.Struct, frozen=True, array_like=True):
+    """What one process found of a request that it let in: the name of its key, and what its body asks."""
+
+    key: str
+    read: Elsewhere
+
+
+class Call(NamedTuple):
+    """What a head asks of us; equal heads ask the same (gateway/server/fields.py)."""
+
+    generates: str | None  # the generating endpoint that it is a POST to
+    from_page: bool
+    key: str  # as it was given, to be looked up for each request
+    packed_by: str | None
+
+
+class Asked(Protocol):
+    """A request whose head came."""
+
+    method: str
+    path: str
+    version: str
+    head: Any  # where `kept` is what was read of it
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+class Entrance:
+    """See the module."""
+
+    def __init__(self, callers: Callers, keys: ApiKeys, is_owner: Callable[[str], bool]) -> None:
+        """`is_owner` knows the owner by his bearer token: our own commands and pages need no key."""
+        self._keys, self._is_owner, self._is_open, self._origins = keys, is_owner, callers.is_open, callers.cors_origins
+        self._asks_for_key = {any_: asks_for_key(callers.host, any_, callers.is_open) for any_ in (False, True)}
+        allowed = {callers.host, *callers.allowed_hosts}
+        self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
+
+    def call(self, asked: Asked) -> Call:
+        """What its head asks of us. Raises InvalidRequest for one that names another host."""
+        call: Call | None = asked.head.kept
+        if call is None:
+            call = asked.head.kept = self._read(asked)
+        return call
+
+    def check_origin(self, headers: Mapping[str, str]) -> None:
+        """Raises InvalidRequest (403) for a page that may not call us."""
+        origin = headers["origin"]
+        if origin and not is_allowed_origin(origin, headers.get("host", ""), self._origins):
+            raise InvalidRequest(
+                f"pages of `{origin}` may not call this peer; add it to client.cors_origins",
+                status=403,
+                code="bad_origin",
+            )
+
+    def check_key(self, given: str) -> str:
+        """The name of the key; empty of none. Raises InvalidRequest (401) where keys are asked for and this is none."""
+        try:
+            name, are_there_any = self._keys.look_up(given) if given or not self._is_open else ("", False)
+        except ApiKeyError as error:
+            raise InvalidRequest(str(error), status=503, code="keys_unreadable") from error
+        if not name and self._asks_for_key[are_there_any] and not self._is_owner(given):
+            raise InvalidRequest(
+                "Incorrect API key provided; the owner of this peer makes one with `ppai key add NAME`",
+                status=401,
+                code="invalid_api_key",
+            )
+        return name
+
+    def _read(self, asked: Asked) -> Call:
+        headers = asked.headers
+        self._check_host(headers, asked.version)
+        generates = ENDPOINT_PATHS.get(asked.path) if asked.method == "POST" else None
+        key = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", ""))
+        return Call(generates, "origin" in headers, key, headers.get("content-encoding"))
+
+    def _check_host(self, headers: Mapping[str, str], http_version: str) -> None:
+        """Raises InvalidRequest (403) for a name that is not ours. HTTP/1.0, as monitors speak it, has none.
+
+        A page cannot leave the name out: every browser sends it.
+        """
+        host = headers.get("host", "")
+        if not self._may_name_us(host) and not (http_version == "1.0" and "host" not in headers):
+            raise InvalidRequest(
+                f"Host `{host}` is not one of this peer's; add it to client.allowed_hosts", status=403, code="bad_host"
+            )

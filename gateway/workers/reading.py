@@ -1,0 +1,35 @@
+"""What a worker does of a request before its owner hears of it: it lets in and reads whatever is plainly right.
+
+By the very functions that the owner has for it. Whatever is not plainly right, the owner looks at itself from the
+beginning, as if nobody had: so a worker refuses nobody, and never says what is wrong.
+"""
+
+import time
+
+from gateway.client.entrance.callers import Entrance, LetIn
+from gateway.server.exchange import Exchange
+from gateway.server.packing import is_packed
+from gateway.serving.headers import read_headers
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.reading.elsewhere import Elsewhere, to_tell
+from gateway.wire.request import is_quickly_read, read_request
+
+
+def let_in(entrance: Entrance, exchange: Exchange, body: bytes) -> LetIn | None:
+    """Who asks, and what; None: the owner has to look.
+
+    So it is with a request of a web page, which is told what it may read of the answer, and with a long one, which
+    would hold up all others: the owner has threads for those.
+    """
+    began = time.monotonic()
+    try:
+        call = entrance.call(exchange)
+        if call.generates is None or call.from_page or is_packed(body, call.packed_by):
+            return None
+        if not is_quickly_read(call.generates, body, may_leave=False):
+            return None
+        key = entrance.check_key(call.key)
+        request = read_request(call.generates, body, read_headers(exchange.headers).session)
+    except (InvalidRequest, RecursionError):
+        return None
+    return LetIn(key, Elsewhere(to_tell(request), time.monotonic() - began))
