@@ -160,7 +160,7 @@ class Queries:
         """The query with what its headers ask for."""
         return structs.replace(
             query,
-            pin=wishes.pin and self._peer_meant(wishes.pin, roster),
+            pin=None if wishes.pin is None else self._peer_meant(wishes.pin, roster),
             pinned_local="client" if wishes.stays_here else query.pinned_local,
             here_only=wishes.stays_here or query.here_only,
             avoid=self._failed.get(session) if wishes.is_retry else None,

@@ -209,6 +209,16 @@ async def test_a_pin_that_cannot_be_followed_says_why(
     assert ([], []) == (mine.asked, theirs.asked)
 
 
+async def test_a_pin_to_nobody_is_a_404(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
+    """An empty one, too, as of a variable that is not set: it does not mean anybody."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        for nobody in ("", " ", "zoe"):
+            with pytest.raises(InvalidRequest, match="see `ppai peers`") as caught:
+                await ada.ask({"x-ppai-route": nobody})
+
+            assert (404, "peer_not_found") == (caught.value.status, caught.value.code)
+
+
 async def test_a_beta_that_is_no_price_is_refused(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
     async with desk(tmp_path, mine, theirs) as ada:
         for beta in ("", "many", "-1", "nan", "inf", "1e10"):
