@@ -13,6 +13,7 @@ from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 
 from gateway.engines.learning.going_on import TRIAL
+from gateway.wire.bodies import FORM
 
 Answer = Callable[[dict[str, Any]], str]
 _EMBEDDING = {"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}
@@ -36,8 +37,11 @@ def held_port() -> Iterator[int]:
 
 def is_trial(body: dict[str, Any]) -> bool:
     """Whether a peer asks this of its own accord, to learn whether the engine goes on with answers that were begun."""
-    turns = [body[name][:1] for name in ("messages", "input") if name in body]
-    return TRIAL in turns or (body.get("prompt"), body.get("max_tokens")) == ("a", 1)
+    asked = (body.get(name) for name in ("messages", "input"))
+    return TRIAL in [turns[:1] for turns in asked if isinstance(turns, list)] or (
+        body.get("prompt"),
+        body.get("max_tokens"),
+    ) == ("a", 1)
 
 
 @dataclass
@@ -165,6 +169,8 @@ class ScriptedEngine:
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
+        if request.content_type == FORM:
+            raise web.HTTPNotFound
         body = json.loads(raw)
         if is_trial(body):
             self.tried.append(body)

@@ -11,6 +11,8 @@ import msgspec
 from gateway.wire.bodies import BODIES, ENDPOINTS, FORM, FORMS, OTHERS
 from gateway.wire.request import VIRTUAL_MODEL
 
+RESPONSE_ID = "[.:-]*[A-Za-z0-9_][A-Za-z0-9_.:-]*"  # its whole pattern, of RESPONSE_ID_CHARS characters at most
+RESPONSE_ID_CHARS = 256
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _SCHEMAS = "#/components/schemas/"
 _NULLABLE_TEXT = {"type": ["string", "null"]}
@@ -73,14 +75,14 @@ def _others() -> dict[str, Any]:
     """The endpoints beside chat, whose bodies and answers are their engine's own."""
     found: dict[str, Any] = {}
     for endpoint, path in OTHERS.items():
-        kind = FORM if endpoint in FORMS else _JSON
+        kind, body = (FORM, _FORM) if endpoint in FORMS else (_JSON, _OBJECT)
         said = {"description": "the answer, as it comes", "headers": _ANSWER_HEADERS, "content": {"*/*": {}}}
         found[path] = {
             "post": {
                 "operationId": endpoint.replace("/", "_"),
                 "summary": f"{endpoint}, by an engine that has it",
                 "security": [{}, {"bearer": []}, {"x-api-key": []}],
-                "requestBody": {"required": True, "content": {kind: {"schema": _OBJECT}}},
+                "requestBody": {"required": True, "content": {kind: {"schema": body}}},
                 "responses": {"200": said, **_ERRORS},
             }
         }
@@ -191,9 +193,18 @@ _ANSWERS: dict[str, Any] = {
     ),
 }
 
+_FORM = {
+    **_fields({"file": {"type": "string", "format": "binary"}}),
+    "propertyNames": {"minLength": 1},
+}
 _OWNERS_KEY: list[Any] = [{"bearer": []}]
 _MODEL_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-_RESPONSE_ID = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+_RESPONSE_ID = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": RESPONSE_ID_CHARS, "pattern": f"^{RESPONSE_ID}$"},
+}
 _ROUTE = _fields(
     {"text": {"type": "string"}},
     model={"type": "string", "default": VIRTUAL_MODEL},

@@ -6,18 +6,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.client.calls import Calls
+from gateway.client.openapi import RESPONSE_ID, RESPONSE_ID_CHARS
 from gateway.client.running import RunningPeer
 from gateway.upstream import UpstreamError
 from gateway.wire.errors import NO_PATH, InvalidRequest
-
-_ID = re.compile(r"(?=.*\w)[\w.:-]{1,256}", re.ASCII)
 
 
 def add_stored_answers(calls: Calls, peer: RunningPeer) -> None:
     async def asked(request: Request, after: str = "") -> Response:
         """The answer of the first of our engines that knows it. Raises InvalidRequest: 404 where none does."""
         name: str = request.path_params["name"]
-        if not _ID.fullmatch(name):
+        if len(name) > RESPONSE_ID_CHARS or not re.fullmatch(RESPONSE_ID, name):
             raise InvalidRequest("the id of a response has letters, digits, `_`, `-`, `.` and `:`", param="response_id")
         query = f"?{request.url.query}" if request.url.query else ""
         for door in peer.doors.shown:

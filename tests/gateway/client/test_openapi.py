@@ -1,5 +1,6 @@
 """The page says what the peer does: every endpoint, every body as it is decoded, every error in one form."""
 
+import re
 from typing import Any, cast
 
 import msgspec
@@ -10,7 +11,8 @@ from gateway.client.openapi import openapi_page
 from gateway.client.page.watching import Watching
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
-from gateway.wire.bodies import BODIES
+from gateway.privacy.others import read_other
+from gateway.wire.bodies import BODIES, FORM, FORMS, OTHERS
 from gateway.wire.errors import InvalidRequest, whole_error
 from gateway.wire.request import read_request
 
@@ -64,6 +66,27 @@ def test_the_page_requires_what_the_decoder_requires(endpoint: str) -> None:
         missed = [refused.param]
 
     assert missed == schema["required"]
+
+
+@pytest.mark.parametrize("endpoint", FORMS)
+def test_the_page_requires_of_a_form_what_its_reader_requires(endpoint: str) -> None:
+    schema = PAGE["paths"][OTHERS[endpoint]]["post"]["requestBody"]["content"][FORM]["schema"]
+
+    with pytest.raises(InvalidRequest) as refused:
+        read_other(endpoint, f"{FORM}; boundary=x", b"--x--\r\n")
+
+    assert [refused.value.param] == schema["required"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"), [("resp_1", True), (".:-r", True), ("..", False), ("ä", False), ("", False)]
+)
+def test_an_id_of_a_response_is_what_the_page_says(name: str, is_one: bool) -> None:
+    """What it says otherwise the peer refuses, by the same pattern (test_stored.py)."""
+    for path in (path for path in PAGE["paths"] if path.startswith("/v1/responses/")):
+        call = next(iter(PAGE["paths"][path].values()))
+
+        assert is_one == bool(re.search(call["parameters"][0]["schema"]["pattern"], name))
 
 
 @pytest.mark.parametrize("endpoint", BODIES)
