@@ -58,30 +58,31 @@ class Spread:
         ]
 
 
-class Gathered:
+class Gathered(list[tuple[Any, ...]]):
     """Rows of what requests are measured by, which are counted by columns once GATHERED have come, or somebody looks.
 
     Example: an attempt leaves (first token, duration, tokens), and 256 of them are three columns for three `Spread`s.
     Counted one by one, a row costs several times as much.
     """
 
-    __slots__ = ("_count", "_rows")
+    __slots__ = ("_count",)
 
     def __init__(self, count: Callable[..., None]) -> None:
         """`count` is called with a tuple a column."""
-        self._count, self._rows = count, list[tuple[Any, ...]]()
+        super().__init__()
+        self._count = count
 
     def add(self, *row: object) -> None:
         """Have a row counted."""
-        self._rows.append(row)
-        if len(self._rows) >= GATHERED:
+        self.append(row)
+        if len(self) >= GATHERED:
             self.settle()
 
     def settle(self) -> None:
         """Count what waits."""
-        if self._rows:
-            columns = zip(*self._rows, strict=True)
-            self._rows.clear()
+        if self:
+            columns = [*zip(*self, strict=True)]
+            self.clear()
             self._count(*columns)
 
 

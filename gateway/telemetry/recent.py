@@ -54,8 +54,8 @@ class Recent:
         self._all: deque[Recorded] = deque(maxlen=keep)
         self._written: deque[bytes] = deque(maxlen=keep)
         self._numbers = count(1)
-        self._decisions, self._limit = decisions, candidates
-        self._candidates = 0  # in all decisions that are kept, at most
+        self._decisions = decisions
+        self._limit = self._room = candidates  # the room that further decisions have, at least
 
     @property
     def all(self) -> list[Recorded]:
@@ -73,16 +73,16 @@ class Recent:
         kept.append(one)
         if len(kept) > self._decisions:
             kept[-1 - self._decisions].decided = None
-        self._candidates += one.candidates
-        if self._candidates > self._limit:
+        self._room -= one.candidates
+        if self._room < 0:
             self._forget()
         return one
 
     def decided(self, one: Recorded, decided: object, candidates: int) -> None:
         """It was decided anew, among so many candidates; the last decision counts."""
-        self._candidates += candidates - one.candidates
+        self._room += one.candidates - candidates
         one.decided, one.candidates = decided, candidates
-        if self._candidates > self._limit:
+        if self._room < 0:
             self._forget()
 
     def ended(self, line: bytes, one: Recorded | None = None) -> None:
@@ -92,13 +92,14 @@ class Recent:
 
     def _forget(self) -> None:
         """Keep the newest decisions that have half of the candidates together, so that this is rare; one at least."""
-        seen = self._candidates = 0
+        seen = kept = 0
         for one in reversed(self._all):
             seen += one.candidates
-            if 2 * seen > self._limit and self._candidates:
+            if 2 * seen > self._limit and kept:
                 one.decided, one.candidates = None, 0
             else:
-                self._candidates = seen
+                kept = seen
+        self._room = self._limit - kept
 
     def find(self, which: str) -> Recorded | None:
         """By its number, or by its request id; of several with one id, the newest."""

@@ -84,9 +84,7 @@ def route_line(
     `choice` is the last one, and names somebody. `is_left`: by its client, while no attempt was under way;
     `is_continued`: an answer broke off, and others were asked to go on with it.
     """
-    first = choice.target
-    candidate, attempt = done[-1] if done else (first, None)
-    assert candidate, "a course has somebody to ask"
+    candidate, attempt = done[-1] if done else (choice.order[0], None)
     considered = [_considered(each) for each in figures(choice.weighed)]
     line = Line(
         wall_time,
