@@ -63,11 +63,13 @@ class Travel(msgspec.Struct, frozen=True):
 def may_travel(request: Request, *, trusted: bool) -> Travel:
     """What of a request may be delegated. `trusted`: every candidate was approved or knows the secret."""
     travels, dropped = _TABLES[request.endpoint]
-    kept: Fields = {
-        name: value
-        for name, value in request.fields.items()
-        if value != _NULL and (name in travels or not (name in dropped or _is_default(name, value)))
-    }
+    kept = _told(request.fields)
+    if not travels.issuperset(kept):
+        kept = {
+            name: value
+            for name, value in kept.items()
+            if name in travels or not (name in dropped or _is_default(name, value))
+        }
     if request.endpoint == "responses":
         kept = {**STATELESS, **kept}
     if problem := _problem(request, kept, trusted):
@@ -76,7 +78,9 @@ def may_travel(request: Request, *, trusted: bool) -> Travel:
     if request.demands:
         guarded |= {request.demands}
     written = request.written
-    return Travel({name: written.get(name, value) for name, value in kept.items()}, None, guarded)
+    if not written.keys() <= kept.keys():
+        written = {name: value for name, value in written.items() if name in kept}
+    return Travel({**kept, **written}, None, guarded)
 
 
 def who_takes(reason: str) -> str:
@@ -126,7 +130,7 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
         raise Unacceptable(error.message) from error
     if asked.continues and not _is_begun(request):
         raise Unacceptable("`continue` is for a stream whose last message is what an assistant has said so far")
-    kept = {name: value for name, value in request.fields.items() if value != _NULL}
+    kept = _told(request.fields)
     if problem := _problem(request, kept, trusted):
         raise Unacceptable(f"field `{problem}` may not travel")
     fields = {**kept, **request.written}
@@ -151,12 +155,18 @@ def _is_begun(request: Request) -> bool:
 def _problem(request: Request, fields: Fields, trusted: bool) -> str | None:
     """What keeps these fields of a request from travelling; None where nothing does. No word of it is the request's."""
     travels, _ = _TABLES[request.endpoint]
-    for name in fields:
-        if name not in travels and not (trusted and name in TRUSTED_ONLY):
-            return said(name)
+    if not travels.issuperset(fields):
+        for name in fields:
+            if name not in travels and not (trusted and name in TRUSTED_ONLY):
+                return said(name)
     if request.endpoint == "responses" and keeps(fields):
         return "store"
     return request.unknown or (None if trusted else request.demands)
+
+
+def _told(fields: Fields) -> Fields:
+    """Those that say something."""
+    return fields if _NULL not in fields.values() else {name: v for name, v in fields.items() if v != _NULL}
 
 
 def _is_default(name: str, value: Value) -> bool:
