@@ -37,7 +37,7 @@ from discovery.sessions import (
 )
 from discovery.uploads import LOOKS, while_it_moves
 
-HEADERS = {"accept-encoding": "identity", "user-agent": "ppai/1"}  # of all requests
+HEADERS = {"accept-encoding": "identity", "user-agent": "ppai/1"}  # of requests outside of sessions
 AT_ONCE_BYTES = 1 << 13  # of a body: it leaves in one flight, so that nobody need look how much of it was taken
 ADDRESSES_KEPT = 1024  # of which it is known how many of our requests are there
 NO_SESSION_S = 60.0  # s for which a peer that refused a session is asked for none
@@ -189,7 +189,8 @@ class Exchanges:
     ) -> Answer:
         """Ask on this connection, in this session of it. Raises ConnectionBroken, TimeoutError."""
         pieces = request.body.pieces
-        head = way.head(request.path, {**HEADERS, **request.headers, **self._proof(request, session)}, pieces)
+        said = HEADERS if session is None else {}
+        head = way.head(request.path, {**said, **request.headers, **self._proof(request, session)}, pieces)
         answer, now = connection.ask(head, pieces), asyncio.get_running_loop().time()
         answer.asked_at = now
         is_large = sum(map(len, pieces)) > AT_ONCE_BYTES

@@ -24,6 +24,7 @@ from discovery.records import COUNT_LIMIT, PeerId
 PROMPT_WEIGHT = 0.25  # of a token read, where a token written is 1: it is read with many others at once
 TOKENS_A_SECOND = 30  # of an answer that has none (a picture, speech): what a second of it counts
 HALF_LIFE_S = 14 * 86400.0
+FADED_S = 10.0  # s for which what is counted does not fade in between: millionths of it would
 FLOOR = 0.1
 SMALL = 10_000.0  # work: a handful of long answers
 SMALL_GIFT = 1_000.0
@@ -41,11 +42,11 @@ class Sums(msgspec.Struct, frozen=True):
 
     def plus(self, other: "Sums") -> "Sums":
         limit = COUNT_LIMIT - 1
-        return Sums(
-            min(self.answers + other.answers, limit),
-            min(self.prompt_tokens + other.prompt_tokens, limit),
-            min(self.tokens + other.tokens, limit),
-        )
+        answers, prompt_tokens = self.answers + other.answers, self.prompt_tokens + other.prompt_tokens
+        tokens = self.tokens + other.tokens
+        if answers + prompt_tokens + tokens > limit:
+            return Sums(min(answers, limit), min(prompt_tokens, limit), min(tokens, limit))
+        return Sums(answers, prompt_tokens, tokens)
 
     def at_least(self, other: "Sums") -> "Sums":
         """The larger of each."""
@@ -128,7 +129,9 @@ class Account:
 
     def add(self, sums: Sums, now: float) -> None:
         """Count what was answered."""
-        self.recent, self.as_of = self.faded(now) + sums.work, now
+        if not 0 <= now - self.as_of < FADED_S:
+            self.recent, self.as_of = self.faded(now), now
+        self.recent += sums.work
         self.sums = self.sums.plus(sums)
         self.open_since = self.open_since if self.open_answers else now
         self.open_answers, self.last_at = self.open_answers + sums.answers, now

@@ -31,6 +31,8 @@ from gateway.upstream import Patience
 
 log = logging.getLogger(__name__)
 
+_EVENTS = b"content-type: text/event-stream\r\n"  # nothing between two peers could read along, and keep any of it
+
 
 class Call(msgspec.Struct, frozen=True):
     """One request of another peer: who made it, what signs its receipt, and what was asked, to be answered."""
@@ -104,7 +106,7 @@ class Delegations:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
         peer, asked, began = call.peer, call.asked, self._clock()
         trace = self._tracing.served(asked.headers, is_known=self._vouches(peer))
-        await asked.start(200, "text/event-stream", {})
+        asked.begin(200, _EVENTS, None)
         beat = _Beat(asked, self._heartbeat_s, work)
         try:
             await work.run(asked)
