@@ -17,7 +17,7 @@ from gateway.serving.relaying import Client, Loan, Relay
 from gateway.upstream import REPLY_LIMIT_BYTES, UpstreamError
 from gateway.wire.codec import Pieces
 from gateway.wire.errors import endpoint_of, error_event, whole_error
-from gateway.wire.tokens import Counted
+from gateway.wire.tokens import Counted, Seen
 from gateway.workers.far import broken, failed
 from gateway.workers.frames import (
     Ask,
@@ -110,9 +110,7 @@ class _Carried:
     def hear(self, frame: FromOwner) -> None:
         """What the owner says of it, to be done in its order."""
         if isinstance(frame, LeaveOff):
-            if self._is_asking:
-                self._leaves_off = True
-                self.exchange.task.cancel()
+            self._leave_off()
             return
         if isinstance(frame, GiveUp):
             self.exchange.hang_up()
@@ -120,6 +118,16 @@ class _Carried:
         self._orders.append(frame)
         if self._ordered is not None and not self._ordered.done():
             self._ordered.set_result(None)
+
+    def _leave_off(self) -> None:
+        """Pass nothing on any more of what is asked, or do not even ask; what was told of it meanwhile stands."""
+        if self._is_asking:
+            self._leaves_off = True
+            self.exchange.task.cancel()
+        elif self._orders and isinstance(self._orders[-1], Ask):  # behind what its client has still to take
+            self._orders.pop()
+            has_started = self.exchange.has_started
+            self._say(Passed(self.number, None, None, Seen(), 0, has_started, False, False, None))
 
     async def carry(self, entrance: Entrance | None) -> None:
         """Hand it over, and do what the owner says until it is answered."""

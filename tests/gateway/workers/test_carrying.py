@@ -5,12 +5,18 @@ import json
 
 import pytest
 
+from gateway.engines.asked import Way
 from gateway.server.exchange import Exchange
+from gateway.wire.tokens import Seen
+from gateway.workers.carrying import Carrying
+from gateway.workers.frames import Ask, Begin, Frame, LeaveOff, Passed, Write
 from tests.discovery.loopback import until
 from tests.fakes import ScriptedEngine
+from tests.gateway.server.serving import serving
 from tests.gateway.serving.forwarding import TEXT, forward
 from tests.gateway.workers.asking import asking
 from tests.gateway.workers.pair import working
+from tests.gateway.workers.test_frames import LOAN
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -137,6 +143,24 @@ async def test_an_owner_that_stops_has_its_worker_leave_off() -> None:
     (attempt,) = asked.owner.attempts
     assert ("cancelled", True) == (attempt.status, attempt.tokens > 0)
     assert "ended" == answer.text.split("data: ")[-1].strip() and "word" in answer.text
+
+
+async def test_what_is_left_off_before_it_began_is_not_asked() -> None:
+    """The owner hears that nothing of it was passed on, and what it says then reaches the client."""
+    said = list[Frame]()
+    carrying = Carrying(said.append)
+    async with ScriptedEngine().serving() as engine, serving(carrying) as served:  # type: ignore[arg-type]
+        reader, writer = await served.say(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
+        await until(lambda: bool(said))
+        asking = Ask(1, Way(engine.url), b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n", (2,), True, 5.0, LOAN)
+        for order in (asking, LeaveOff(1), Begin(1, 200, b"content-length: 2\r\n", 2, False), Write(1, b"no", False)):
+            carrying.hear(order)
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+
+    assert answer.endswith(b"\r\n\r\nno")
+    assert [Passed(1, None, None, Seen(), 0, False, False, False, None)] == said[1:]
+    assert [] == engine.asked
 
 
 async def test_a_worker_without_its_owner_says_so_to_who_has_no_answer_yet() -> None:
