@@ -11,15 +11,16 @@ from typing import Literal
 
 from gateway.server.connection import meeting
 from gateway.server.edge import AsgiApp
-from gateway.server.listeners import GRACE_S, SAY_SO_S
+from gateway.server.listeners import CLIENT_BOUNDS, GRACE_S, SAY_SO_S, Server, places_for_programs, server
 from gateway.server.turns import Turns
 from gateway.workers.answering import Answering
 from gateway.workers.far import FarExchange
 from gateway.workers.frames import LetsIn, Stop
 
 AUTO_CORES, AUTO_WORKERS = 8, 4  # from so many cores on `auto` means so many workers
-AGAIN_S, AGAIN_LIMIT_S = 0.1, 10.0  # s until one that ended is replaced; twice as long each time, until one lives
+AGAIN_S = 0.1  # s until one that ended is replaced; twice as long each time, until one lives
 LIVES_S = 60.0  # s after which it does
+TRIES = 4  # of which none lived, after which the owner does a worker's work itself
 END_S = 2.0  # s for a process to end that has nobody left to tell it what to do
 _ROOT = Path(__file__).parents[2]
 
@@ -55,9 +56,10 @@ class Crew:
         """
         self._stopped = asyncio.Event()
         self.wanted = self.ended = 0
-        self._meet, self._descriptors, self._level, self._say = meeting(app), descriptors, level, say
+        self._app, self._meet, self._descriptors, self._level, self._say = app, meeting(app), descriptors, level, say
         self._turns, self._lets_in = Turns[FarExchange](), lets_in
         self._workers = set[_Worker]()
+        self._here = dict[socket.socket, Server]()  # by listener, where no worker lived
 
     @property
     def pids(self) -> list[int]:
@@ -79,10 +81,16 @@ class Crew:
         finally:
             self._stopped.set()
             for listener in sockets:  # whoever connects now is refused, and does not wait for a worker
-                listener.close()
+                if listener in self._here:
+                    self._here[listener].stop()
+                else:
+                    listener.close()
             await self._end()
-            for task in (stopped, *keeping):
+            for listener, task in zip(sockets, keeping, strict=True):
+                if listener in self._here:  # it ends as a Server does
+                    await asyncio.wait((task,))
                 task.cancel()
+            stopped.cancel()
             await asyncio.wait(keeping)
 
     def stop(self) -> None:
@@ -90,23 +98,31 @@ class Crew:
         self._stopped.set()
 
     async def _keep(self, listener: socket.socket) -> None:
-        """Have a worker for this listener: whoever connects while there is none waits for the next."""
-        loop, again_s = asyncio.get_running_loop(), AGAIN_S
+        """Have a worker for this listener: whoever connects while there is none waits for the next.
+
+        Where none lives, we serve there: as well as a peer without workers does.
+        """
+        loop, tries = asyncio.get_running_loop(), 0
         while True:
             began = loop.time()
             why = await self._run(listener)
             if self._stopped.is_set():
                 return
             self.ended += 1
-            before, again_s = again_s, AGAIN_S if loop.time() - began > LIVES_S else min(2 * again_s, AGAIN_LIMIT_S)
-            if again_s < AGAIN_LIMIT_S:
-                self._say(f"warning: a worker ended ({why}), another one takes its place in {again_s:g} s")
-            elif before < AGAIN_LIMIT_S:
-                self._say(
-                    f"warning: a worker ends again and again ({why}), and is now started every {again_s:g} s;"
-                    " `client.workers: 1` does without"
-                )
+            tries = 1 if loop.time() - began > LIVES_S else tries + 1
+            if tries == TRIES:
+                break
+            again_s = AGAIN_S * 2**tries
+            self._say(f"warning: a worker ended ({why}), another one takes its place in {again_s:g} s")
             await asyncio.sleep(again_s)
+        self._say(
+            f"warning: a worker ends again and again ({why}): until the next start the peer does its work itself;"
+            " `client.workers: 1` does without"
+        )
+        here = self._here[listener] = server(
+            self._app, places_for_programs(self._descriptors // self.wanted), CLIENT_BOUNDS
+        )
+        await here.serve([listener])
 
     async def _run(self, listener: socket.socket) -> str:
         """Have a worker until it ends: with which code, or why there is none."""

@@ -14,7 +14,7 @@ import pytest
 from gateway.server.exchange import Exchange
 from gateway.server.listeners import PortTaken, bind, bind_shared
 from gateway.workers import crew
-from gateway.workers.crew import AUTO_CORES, AUTO_WORKERS, Crew, how_many
+from gateway.workers.crew import AUTO_CORES, AUTO_WORKERS, TRIES, Crew, how_many
 from tests.discovery.loopback import until
 from tests.gateway.server.serving import said
 
@@ -111,22 +111,29 @@ async def test_a_worker_that_ends_is_replaced_and_all_end_with_the_peer() -> Non
 @pytest.mark.parametrize(
     "python, why", [("/bin/false", "1"), ("/nowhere/python", "[Errno 2] No such file or directory: '/nowhere/python'")]
 )
-async def test_workers_that_cannot_start_end_nothing_and_the_owner_is_told_what_to_do_once(
+async def test_where_no_worker_lives_the_owner_serves_itself_and_says_why(
     monkeypatch: pytest.MonkeyPatch, python: str, why: str
 ) -> None:
+    """And ends as it would without workers: once what is under way is answered."""
     monkeypatch.setattr(sys, "executable", python)
     monkeypatch.setattr(crew, "AGAIN_S", 0.01)
-    monkeypatch.setattr(crew, "AGAIN_LIMIT_S", 0.04)
-    lines = list[str]()
-    made = Crew(App(), 256, "info", lines.append)  # type: ignore[arg-type]  # it meets its exchanges
+    lines, app = list[str](), App()
+    made = Crew(app, 256, "info", lines.append)  # type: ignore[arg-type]  # it meets its exchanges
     (listener,) = bind_shared("127.0.0.1", 0, "--port", 1)
-    serving = asyncio.create_task(made.serve([listener]))
-    await until(lambda: made.ended >= 5, 20)
+    run = Running(made, app, listener.getsockname()[1], lines, asyncio.create_task(made.serve([listener])))
+    assert b"hello" in await asyncio.wait_for(run.get("/"), 20)
+    later = asyncio.create_task(run.get("/later"))
+    await until(lambda: app.asked == 2)
     made.stop()
-    await serving
+    await asyncio.sleep(0.1)
+    with pytest.raises(ConnectionRefusedError):
+        await run.get("/")
+    app.may_answer.set()
 
-    first, last = lines
-    assert f"a worker ended ({why})" in first
+    assert b"hello" in await later
+    await run.serving
+    *warnings, last = lines
+    assert (TRIES, TRIES - 1) == (made.ended, sum(f"a worker ended ({why})" in line for line in warnings))
     assert f"again and again ({why})" in last and "`client.workers: 1`" in last
 
 
