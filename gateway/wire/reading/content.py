@@ -83,8 +83,10 @@ class Content(msgspec.Struct, eq=False):
 
     def is_flat(self, body: bytes) -> bool:
         """Whether this is `body` as it came, a chat read to its leaves, and no list is in it but that of its turns."""
-        is_chat = self._came is body and isinstance(self.reading.known, KnownChat) and body.count(b"[") == 1
-        return is_chat and _FLAT.issuperset(self._fields_that_came())
+        if self._came is not body or not isinstance(self.reading.known, KnownChat):
+            return False
+        has_others = body.find(b"[", body.find(b"[") + 1) >= 0
+        return not has_others and _FLAT.issuperset(self._fields_that_came())
 
     @property
     def demands(self) -> str | None:
