@@ -291,7 +291,8 @@ class Door:
         self._used_at = self._booked_at
         if not self._line.leaves_calmly(turn):
             self._line.leave(turn)
-            self._let_in(self._room)
+            if not self._line.is_calm(self._room):
+                self._let_in(self._room)
 
     def admit_waiting(self) -> None:
         """Let those in whose turn has come: called when the engine's state was read, or others may use it again."""
@@ -305,7 +306,8 @@ class Door:
             self._spare = None
         if not self._line.enters_at_once(turn, room):
             self._line.join(turn)
-        self._let_in(room)
+        if not self._line.is_calm(room):
+            self._let_in(room)
 
     def _let_in(self, room: Room) -> None:
         if not self._line.is_empty:

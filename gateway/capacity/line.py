@@ -18,9 +18,9 @@ Requests are of two classes: our own programs' and other peers'. The rules:
    has had less. So others do not wait outside until who asks the most has had enough.
 7. An engine that is gone lets all of our own in: they must hear of it.
 
-Mostly nobody waits and few are inside. The line is calm then, and one of our own enters and leaves it by a short way
-(`enters_calmly`, `leaves_calmly`) that comes to the same; `settle` says up to how many inside. Where the engine has 8
-slots and does not tell them, the line is calm with up to 23 (capacity/rules.py's calm_limit).
+Mostly nobody waits and few are inside. The line is calm then: whoever comes or goes changes nothing for others, and one
+of our own does so by a short way (`enters_calmly`, `leaves_calmly`) that comes to the same. `settle` says up to how many
+inside. Where the engine has 8 slots and does not tell them, the line is calm with up to 23 (rules.py's calm_limit).
 
 Knows nothing of sockets, clocks and engines, and of who is asking no more than a name.
 """
@@ -124,7 +124,7 @@ class Line(Generic[Place]):
 
     def is_full(self, room: Room) -> bool:
         """Whether another peer's request is refused, unless somebody who waits gives it its place."""
-        if self._is_calm_in(room) or not is_line_full(self._waiting(room), room.slots, self.config):
+        if self.is_calm(room) or not is_line_full(self._waiting(room), room.slots, self.config):
             return False
         return admission_state(self.load(room), self.config) == "closed"
 
@@ -154,13 +154,13 @@ class Line(Generic[Place]):
         return len(set(peers)) < len(peers)
 
     def settle(self, room: Room) -> None:
-        """Something else has happened than that one of our own came or went calmly: whether it may do so now."""
+        """Work out anew whether the line is calm: after whatever happened while it was not, or in another room."""
         if room is not self._room:
             self._room, self._calm_limit = room, calm_limit(room, self.config)
         self._calm = self._calm_limit if self.is_empty else -1
 
-    def _is_calm_in(self, room: Room) -> bool:
-        """Whether the line is calm, and was found so in this room."""
+    def is_calm(self, room: Room) -> bool:
+        """Whether nobody is to be let in, and the line is not full. Only in the room in which it was settled last."""
         return room is self._room and self.inside <= self._calm
 
     def enters_calmly(self, place: Place) -> bool:
@@ -197,6 +197,7 @@ class Line(Generic[Place]):
     def join(self, place: Place) -> None:
         """Take a place in line; `admit` says who enters then."""
         self.arrivals += not place.may_look
+        self._calm = -1
         insort(self._own if place.is_own else self._others, place, key=self._order)
         if not place.is_own:
             self._share.join(place)

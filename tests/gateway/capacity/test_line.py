@@ -214,24 +214,25 @@ def test_who_goes_by_a_short_way_is_who_would_go_by_the_line(
     short, long = Line[Ticket](config, limit=limit), Line[Ticket](config, limit=limit)
     there = list[tuple[Ticket, Ticket]]()
     for now, (step, which) in enumerate(steps):
-        is_calm = False
+        is_let_in = step == "room"
         if step == "room":
             room = rooms[which % len(rooms)]
         elif step == "leave" and there:
             mine, twin = there.pop(which % len(there))
-            is_calm = short.leaves_calmly(mine)
-            if not is_calm:
+            if not short.leaves_calmly(mine):
                 short.leave(mine)
+                is_let_in = not short.is_calm(room)
             long.leave(twin)
         elif step != "leave":
             is_own, peer = step != "other", f"peer {which % 2}" if step == "other" else ""
             mine, twin = (Ticket(now, is_own=is_own, may_look=step == "own", peer=peer) for _ in range(2))
             there.append((mine, twin))
-            is_calm = is_own and short.enters_calmly(mine)
-            if not is_calm and not short.enters_at_once(mine, room):
-                short.join(mine)
+            if not (is_own and short.enters_calmly(mine)):
+                if not short.enters_at_once(mine, room):
+                    short.join(mine)
+                is_let_in = not short.is_calm(room)
             long.join(twin)
-        if not is_calm:
+        if is_let_in:
             list(short.admit(room))
             short.settle(room)
         list(long.admit(room))
