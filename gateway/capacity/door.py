@@ -179,11 +179,17 @@ class Door:
 
         `may_look`: whether it looks for a better place while it waits.
         """
-        turn = Turn(since, True, may_look, door=self)
-        self._book()
-        if self._spare or not self._line.enters_calmly(turn):
+        turn = self.enters(since)
+        if turn is None:
+            turn = Turn(since, True, may_look, door=self)
             self._join(turn)
         return turn
+
+    def enters(self, since: float) -> Turn | None:
+        """A request of our own is inside, to be `ended`; None where the line is not calm, and it has to `come`."""
+        turn = Turn(since, True, door=self)
+        self._book()
+        return None if self._spare or not self._line.enters_calmly(turn) else turn
 
     async def wait(self, turn: Turn, look: Callable[[], Awaitable[Found | None]] | None) -> Found | None:
         """Wait until a turn of our own is inside: None. Or what `look` found, a better place than the line it left.

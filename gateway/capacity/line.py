@@ -18,9 +18,9 @@ Requests are of two classes: our own programs' and other peers'. The rules:
    has had less. So others do not wait outside until who asks the most has had enough.
 7. An engine that is gone lets all of our own in: they must hear of it.
 
-Mostly nobody waits and few are inside. The line is calm then: whoever comes or goes changes nothing for others, and one
-of our own does so by a short way (`enters_calmly`, `leaves_calmly`) that comes to the same. `settle` says up to how many
-inside. Where the engine has 8 slots and does not tell them, the line is calm with up to 23 (rules.py's calm_limit).
+Mostly nobody waits and few are inside. The line is calm then: whoever comes or goes changes nothing for others, and
+one of our own does so by a short way (`enters_calmly`, `leaves_calmly`) that comes to the same. `settle` says up to how
+many inside. Where the engine has 8 slots and does not tell them, it is calm with up to 23 (rules.py's calm_limit).
 
 Knows nothing of sockets, clocks and engines, and of who is asking no more than a name.
 """

@@ -57,6 +57,11 @@ class CourseConfig:
         return self.attempts + self.refusals
 
 
+def ends_at_once(outcome: Outcome) -> bool:
+    """Whether the way of a request is over with its first attempt: beliefs are told of that as it is, and no more."""
+    return outcome.status == "ok"
+
+
 class Asked(msgspec.Struct, frozen=True):
     """One attempt that has ended."""
 
@@ -174,7 +179,7 @@ class Course:
         assert self._at, "next() comes before ended()"
         done = Asked(self._at, reservation, outcome, by_engine, is_unsuited)
         self.asked += (done,)
-        if outcome.status == "ok" and not self._undecided:
+        if ends_at_once(outcome) and not self._undecided:
             return ((reservation, outcome),)
         self._refusals += outcome.status == "refused" or is_unsuited
         if is_unsuited:

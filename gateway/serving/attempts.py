@@ -5,7 +5,7 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.peering.probes import Peers
 from gateway.peering.remote import BUSY_CODES, PeerUpstream
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.course import Course
+from gateway.routing.course import Course, CourseConfig, Verdict, ends_at_once
 from gateway.routing.node import Node
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
@@ -83,12 +83,14 @@ class Around(NamedTuple):
     telemetry: Telemetry
     clock: Callable[[], float]
     patience: Patience
+    course: CourseConfig
 
 
 class Attempts:
     """What `gateway.serving.forward.Targets` asks for, told to beliefs, metrics and the route log."""
 
     # What has not happened, and mostly does not.
+    _made: Course | None = None  # see `_course`
     done: tuple[tuple[Candidate, Attempt], ...] = ()
     _decided_after = 0  # after how many attempts the choice was made
     _broken: tuple[Said, Candidate] | None = None  # an answer that others go on with, and who said the last of it
@@ -103,21 +105,24 @@ class Attempts:
         self,
         around: Around,
         request: Request,
-        course: Course,
+        choice: Choice,
         way: Way,
         guarded: frozenset[str] = frozenset(),
         trace: RequestTrace | None = None,
     ) -> None:
         """`guarded`: fields of the request that not every peer takes."""
-        self._node, self._doors, self._peers, self._telemetry, self._clock, self._patience = around
-        self._request, self._course, self._way, self._guarded, self._trace = request, course, way, guarded, trace
+        self._node, self._doors, self._peers, self._telemetry, self._clock, self._patience, self._config = around
+        self._request, self._choice, self._way, self._guarded, self._trace = request, choice, way, guarded, trace
         self._known = self._node.roster  # whom the choice knew
+        self._began = self._clock()
 
     async def next(self) -> Target | None:
         """Whom to ask now, with its slot reserved; None: there is nobody left.
 
         Raises UpstreamError and InvalidRequest where that has a better reason than the last attempt's.
         """
+        if self._made is None and (target := self._at_once()) is not None:
+            return target
         course = self._course
         while True:
             began = self._clock()
@@ -130,15 +135,37 @@ class Attempts:
             else:
                 served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
                 turn = served.door.come(course.began, may_look=course.may_look and self._broken is None)
-                if turn.is_inside:
-                    self._telemetry.observe_wait(candidate.wait_s, 0.0)
-                    return self._inside(turn, served, candidate, began)
-                choice = await self._wait(turn, candidate, began)
+                choice = None if turn.is_inside else await self._wait(turn, candidate, began)
                 if choice is None:
                     self._telemetry.observe_wait(candidate.wait_s, self._clock() - began)
                     served = self._doors.at(candidate.agent, candidate.engine, candidate.model)  # as by now
                     return self._inside(turn, served, candidate, began)
                 course.turn(choice)
+
+    def _at_once(self) -> Target | None:
+        """The first of the choice, where that is an engine of ours at whose door nobody waits."""
+        began, candidate = self._began, self._choice.order[0]
+        if not candidate.local:
+            return None
+        served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
+        turn = served.door.enters(began)
+        if turn is None:
+            return None
+        self._telemetry.observe_wait(candidate.wait_s, 0.0)
+        return self._inside(turn, served, candidate, began)
+
+    @property
+    def _course(self) -> Course:
+        """What decides whom to ask, and what an outcome means.
+
+        Mostly the first of the choice is asked at once and answers, and there is nothing to decide: so it is made once
+        there is, and told who was asked without it.
+        """
+        if self._made is None:
+            self._made = Course(self._choice, self._config, self._began)
+            if self._at is not None:
+                self._made.next(self._began)
+        return self._made
 
     async def _decide_again(self) -> bool:
         """Where nobody is left: whether the course leads on, along another choice."""
@@ -197,9 +224,10 @@ class Attempts:
             read = attempt.prompt_tokens if status == "ok" or tokens else 0
             turn.door.ended(turn, status in ("refused", "failed"), read, tokens)
         outcome = Outcome(candidate.peer_id, status, attempt.ttft_s, latency_s, tokens, is_stream)
-        now = self._clock()
-        for verdict in self._course.ended(self._reservation, outcome, attempt.by_engine, attempt.is_unsuited):
-            self._node.observe(*verdict, now)
+        if self._made is None and ends_at_once(outcome):
+            self._node.observe(self._reservation, outcome, self._clock())
+        else:
+            self._tell(self._course.ended(self._reservation, outcome, attempt.by_engine, attempt.is_unsuited))
         ttft_s = attempt.ttft_s if is_stream else None
         self._telemetry.observe(
             "local" if candidate.local else "remote", status, ttft_s, latency_s, attempt.prompt_tokens, tokens,
@@ -235,14 +263,14 @@ class Attempts:
     @property
     def choice(self) -> Choice:
         """As it was decided last."""
-        return self._course.choice
+        return self._choice if self._made is None else self._made.choice
 
     def close(self) -> None:
         """Nobody will be asked any more."""
         if self._turn is not None:  # a bug between here and the engine, which must not cost it a slot for good
             self._turn.door.leave(self._turn)
-        for verdict in self._course.settled():
-            self._node.observe(*verdict, self._clock())
+        if self._made is not None:
+            self._tell(self._made.settled())
 
     @property
     def loading(self) -> float | None:
@@ -262,7 +290,7 @@ class Attempts:
     def _inside(self, turn: Turn, served: Served, candidate: Candidate, began: float) -> Target:
         """Our own engine, ready to be asked."""
         self._turn, self._at = turn, served
-        target = self._way.target(candidate, self._course.choice.reason, served, began)
+        target = self._way.target(candidate, self.choice.reason, served, began)
         self._reserve(candidate)
         if self._trace is not None:
             family = served.door.engine.state.family
@@ -276,7 +304,7 @@ class Attempts:
         upstream: Upstream = peer
         late_after_s = self._course.late_after_s if self._request.stream else None
         if late_after_s is not None:
-            upstream = Leavable(peer, candidate.peer_name, late_after_s, self._look_elsewhere, self._began)
+            upstream = Leavable(peer, candidate.peer_name, late_after_s, self._look_elsewhere, self._no_longer_late)
         target = self._way.target(candidate, self._course.choice.reason, upstream, began)
         self._reserve(candidate)
         if self._trace is None:
@@ -287,7 +315,7 @@ class Attempts:
             return target
         return msgspec.structs.replace(target, upstream_headers={**target.upstream_headers, **headers})
 
-    def _began(self) -> None:
+    def _no_longer_late(self) -> None:
         """A peer that was late has begun."""
         self._node.observe_late(self._reservation, is_late=False)
 
@@ -366,3 +394,7 @@ class Attempts:
 
     def _reserve(self, candidate: Candidate) -> None:
         self._asked, self._reservation = candidate, self._node.dispatch(candidate, self._clock())
+
+    def _tell(self, verdicts: Sequence[Verdict]) -> None:
+        for reservation, outcome in verdicts:
+            self._node.observe(reservation, outcome, self._clock())

@@ -14,7 +14,7 @@ from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation
 from gateway.privacy.rules import PrivacyConfig, Rules
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.course import Course, CourseConfig
+from gateway.routing.course import CourseConfig
 from gateway.routing.node import Node
 from gateway.serving.alive import KEEPALIVE_S, KeptAlive
 from gateway.serving.attempts import Around, Attempts, GoingOn
@@ -84,8 +84,8 @@ class Dispatcher:
         self.decider = Decider(names, course.rows, node, doors, peers, reader, telemetry, clock, rules)
         self._log = RequestLog(telemetry, route_log, wall_clock)
         self._answered, self._keepalive_s = answered, keepalive_s
-        self._course, self._node, self._telemetry, self._clock = course, node, telemetry, clock
-        self._around = Around(node, doors, peers, telemetry, clock, patience)
+        self._telemetry, self._clock = telemetry, clock
+        self._around = Around(node, doors, peers, telemetry, clock, patience, course)
 
     async def answer(
         self,
@@ -158,9 +158,8 @@ class Dispatcher:
         if not routed.choice.order:
             return self.decider.why_nobody(routed)
         recorded = self._log.began(routed, asked.request_id)
-        course = Course(routed.choice, self._course, self._clock())
         way = _Way(self.decider, routed, asked.came, recorded)
-        attempts = Attempts(self._around, routed.request, course, way, routed.query.guarded, asked.trace)
+        attempts = Attempts(self._around, routed.request, routed.choice, way, routed.query.guarded, asked.trace)
         if asked.kept is not None:
             asked.kept.loading, asked.kept.may_lend = lambda: attempts.loading, lambda: not attempts.is_cold
         forwarder = Forwarder(

@@ -116,6 +116,8 @@ class Relay:
 
     first_event_at: float | None = None
     from_documents: bool | None = None
+    _came: list[bytes]  # plain events that were not counted, nor heard, yet
+    _passed: list[bytes]  # the same as they were sent
 
     def __init__(
         self,
@@ -128,7 +130,6 @@ class Relay:
         """`said`: what others said before who gave up, where the answer goes on with that."""
         self.counted, self.heard = counted, heard
         self._terms, self._clock, self._said = terms, clock, said
-        self._came, self._passed = list[bytes](), list[bytes]()  # plain events that were not counted, nor heard, yet
         self._rename = _unchanged if terms.model == terms.shown_model else _renamer(terms)
 
     async def pass_on(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
@@ -165,6 +166,7 @@ class Relay:
         await client.send(b"".join(events), more=False)
 
     async def _relay_events(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
+        self._came, self._passed = [], []
         try:
             await self._relay_each(reply, client, headers)
         finally:

@@ -10,7 +10,7 @@ from msgspec import structs
 from discovery.records import WHOLE, PeerId
 from gateway.beliefs.belief import Expectation, Outcome
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.course import AGAIN_S, Course, CourseConfig
+from gateway.routing.course import AGAIN_S, Course, CourseConfig, ends_at_once
 from gateway.routing.decision import Query
 from tests.gateway.routing.ada import Ada, agent
 
@@ -367,3 +367,17 @@ def test_they_are_asked_again_ever_more_rarely_and_then_no_more() -> None:
 
     assert [*AGAIN_S, None, None] == [way.again() for _ in range(len(AGAIN_S) + 2)]
     assert list(AGAIN_S) == sorted(AGAIN_S)
+
+
+@pytest.mark.parametrize("status", ["ok", "refused", "failed", "cancelled"])
+@pytest.mark.parametrize("tokens", [0, 3])
+@pytest.mark.parametrize("by_engine", [True, False])
+def test_a_first_attempt_that_ends_a_request_is_told_as_it_is(status: str, tokens: int, by_engine: bool) -> None:
+    """So that who carries a request out need not ask its course about that."""
+    way, reservation, done = course("a", "b"), candidate("a").reservation(0.0), outcome("a", status, tokens=tokens)
+    way.next(0.0)
+
+    told = way.ended(reservation, done, by_engine)
+
+    if ends_at_once(done):
+        assert (((reservation, done),), ()) == (told, way.settled())

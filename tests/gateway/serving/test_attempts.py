@@ -15,7 +15,7 @@ from gateway.capacity.doors import Doors, Served
 from gateway.peering.allowance import Allowance
 from gateway.peering.remote import PeerUpstream
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.course import Course, CourseConfig
+from gateway.routing.course import CourseConfig
 from gateway.routing.query import Query
 from gateway.serving.attempts import Around, Attempts, GoingOn
 from gateway.serving.continuing.said import Said
@@ -59,10 +59,9 @@ class Desk:
         self, choice: Choice, again: Callable[[int | None], Awaitable[Choice]] | None = None, *, stream: bool = True
     ) -> Attempts:
         around = Around(
-            self.ada.node, Doors([self.door]), self.peers, Telemetry(), lambda: self.now, PATIENCE
+            self.ada.node, Doors([self.door]), self.peers, Telemetry(), lambda: self.now, PATIENCE, CourseConfig()
         )  # type: ignore[arg-type] # fmt: skip
-        course = Course(choice, CourseConfig(), self.now)
-        return Attempts(around, msgspec.structs.replace(REQUEST, stream=stream), course, FixedWay(again or never))
+        return Attempts(around, msgspec.structs.replace(REQUEST, stream=stream), choice, FixedWay(again or never))
 
     def choice(self, query: Query | None = None) -> Choice:
         return self.ada.decide(*([query] if query else [])).choice(9)
@@ -111,6 +110,24 @@ async def test_a_slot_is_reserved_when_it_is_asked_and_free_when_it_has_answered
     assert (0, 0) == (desk.reservations(), desk.door.load.running)
     assert [("ada", "ok")] == [(candidate.peer_name, attempt.status) for candidate, attempt in attempts.done]
     assert 11 == desk.door.own_load()[2]
+
+
+async def test_an_engine_of_ours_that_fails_at_once_is_left_and_not_asked_again() -> None:
+    """Though only then somebody keeps the course of the request. What is told of it waits for another's answer."""
+    desk = Desk()
+    ben = desk.ada.meet(1, agent("better", capability=(255, 255)))
+    choice = desk.choice()
+    attempts = desk.attempts(structs.replace(choice, order=(choice.order[1], choice.order[1], choice.order[0])))
+
+    first = await attempts.next()
+    attempts.observe(structs.replace(ANSWERED, status="failed", tokens=0, by_engine=True))
+    still = desk.reservations()
+    second = await attempts.next()
+    attempts.observe(ANSWERED)
+
+    assert first is not None and second is not None
+    assert ("ada", "peer-1") == (first.headers["peer"], second.headers["peer"])
+    assert (1, 0, 0) == (still, desk.reservations(), desk.reservations(ben))
 
 
 async def test_what_is_waited_at_the_door_counts_from_its_beginning() -> None:
