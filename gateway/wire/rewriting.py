@@ -4,7 +4,7 @@ Also finds what the types of known.py cannot say: a key that stands twice, and a
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +18,6 @@ from gateway.wire.codec import (
     has_more_values,
     is_utf8,
     pieces_of,
-    view_of,
 )
 from gateway.wire.known import (
     BODY_LIMIT_BYTES,
@@ -46,6 +45,7 @@ _ESCAPED_COLON = re.compile(rb"\\u003[aA]")
 _Picture = ImageUrl | InputImage | Pixels
 _PLACE = msgspec.Raw(b"\0")  # no JSON has it
 Conversation = KnownChat | KnownResponses | KnownMessages
+CameFields = Mapping[str, msgspec.Raw]
 Known = Conversation | KnownCompletion | KnownEmbedding
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "chat/completions": msgspec.json.Decoder(KnownChat),
@@ -81,27 +81,30 @@ def read_known(endpoint: str, body: bytes | msgspec.Raw) -> Known:
     return known
 
 
-def write_known(known: Known, parts: Sequence[object], fields: Fields, body: bytes | msgspec.Raw) -> dict[str, Value]:
+def write_known(
+    known: Known, parts: Sequence[object], fields: CameFields, body: bytes | msgspec.Raw
+) -> dict[str, Value]:
     """Those of the body's `fields` that have fields themselves, written anew from what is known.
 
     `parts` are those of its messages that are not text; large images are pieces of their own and not copied.
     Raises NotKnown.
     """
     images = [_picture(part) for part in parts if isinstance(part, ImagePart | InputImage | ImageBlock)]
-    if not all(_is_inline(image) for image in images):
+    if not all(map(_is_inline, images)):
         raise NotKnown(f"{known.SAID}.{'image_url' if isinstance(known, KnownChat) else 'image'}")
-    if any(_is_deep(msgspec.json.encode(schema)) for schema in known.schemas):
-        raise NotKnown("tools" if known.tools else "response_format")
     written: dict[str, Value] = {}
     for name, encoded in write_sampling(fields, known.REWRITTEN).items():
         if _is_deep(encoded) or _REMOTE.search(encoded):
             raise NotKnown(name)
         written[name] = msgspec.Raw(encoded)
-    for name in known.REWRITTEN:
-        if value := getattr(known, name):
-            if _REMOTE.search(encoded := msgspec.json.encode(value)):
-                raise NotKnown(name)
-            written[name] = msgspec.Raw(encoded)
+    if not fields.keys().isdisjoint(known.REWRITTEN):  # schemas stand in these, too
+        if any(_is_deep(msgspec.json.encode(schema)) for schema in known.schemas):
+            raise NotKnown("tools" if known.tools else "response_format")
+        for name in known.REWRITTEN:
+            if value := getattr(known, name):
+                if _REMOTE.search(encoded := msgspec.json.encode(value)):
+                    raise NotKnown(name)
+                written[name] = msgspec.Raw(encoded)
     if known.SAID:
         written[known.SAID] = _write_said(getattr(known, known.SAID), images)
     if not _is_written_so(body, fields, written) and _stands_twice(body, {**fields, **written}):
@@ -109,13 +112,14 @@ def write_known(known: Known, parts: Sequence[object], fields: Fields, body: byt
     return written
 
 
-def _is_written_so(body: bytes | msgspec.Raw, fields: Fields, written: Fields) -> bool:
+def _is_written_so(body: bytes | msgspec.Raw, fields: CameFields, written: Fields) -> bool:
     """Whether the body is what we would write, to the byte, as that of most SDKs is: then no key of it stands twice.
 
     A field takes at least its name, two quotes, a colon, its value and a comma or brace; an escaped name takes more.
     """
-    least_bytes = 1 + sum(len(name) + 4 + len(view_of(value)) for name, value in fields.items())
-    return len(memoryview(body)) == least_bytes and all(fields[name] == value for name, value in written.items())
+    values_bytes = sum([len(memoryview(value)) for value in fields.values()])
+    least_bytes = 1 + len("".join(fields)) + 4 * len(fields) + values_bytes
+    return len(memoryview(body)) == least_bytes and written.items() <= fields.items()
 
 
 def _stands_twice(body: bytes | msgspec.Raw, anew: Fields) -> bool:

@@ -11,7 +11,7 @@ from gateway.wire.codec import UNREADABLE, Fields, Pieces, pieces_of, read_field
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.known import KnownChat, NotKnown
 from gateway.wire.reading.turns import Said
-from gateway.wire.rewriting import Known, write_known
+from gateway.wire.rewriting import CameFields, Known, write_known
 
 _FLAT = frozenset(KnownChat.__struct_fields__).difference(KnownChat.REWRITTEN)  # fields without fields but turns
 _ESCAPED = b"\\u00"  # begins an ASCII letter that hides what a name is
@@ -56,7 +56,7 @@ class Content(msgspec.Struct, eq=False):
     _is_changed: bool = False  # it has fields of ours, or not all that came
     _body: Pieces | None = None  # what is sent of one that is changed; None: its fields
     _anew: Fields | None = None  # fields of ours, which go before those that came
-    _read: Fields | None = None  # the fields that came
+    _read: CameFields | None = None  # the fields that came
     _fields: Fields | None = None
     _judged: tuple[Fields, str | None] | None = None  # what is written anew, and what is not known
 
@@ -140,7 +140,7 @@ class Content(msgspec.Struct, eq=False):
                 self._judged = {}, error.field
         return self._judged
 
-    def _fields_that_came(self) -> Fields:
+    def _fields_that_came(self) -> CameFields:
         if self._read is None:
             try:
                 self._read = read_fields(self._came)
