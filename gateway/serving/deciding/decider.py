@@ -102,7 +102,7 @@ class Decider:
             request, came, always=everybody, is_quick=is_quick and body is came.body
         )
         self._telemetry.observe_stage("read", self._clock() - began)
-        judged = await self.queries.judged(request, wishes, judge_s)
+        judged = None if self.queries.is_one else await self.queries.judged(request, wishes, judge_s)
         query = self.queries.query(request, travel, len(body), wishes, verdict, judged)
         return Routed(request, wishes, travel, query, await self.choose(query, everybody=everybody), verdict)
 

@@ -63,11 +63,14 @@ class Queries:
         except RecursionError as error:
             raise _too_deep() from error
 
+    @property
+    def is_one(self) -> bool:
+        """Whether there is one agent at most, so that what a request is about decides nothing."""
+        return len(self._roster_now()) < 2
+
     async def judged(self, request: Request, wishes: Wishes, judge_s: float) -> Judged | None:
         """What it is about, judged within `judge_s`; None where that cannot be told, or decides nothing."""
-        roster = self._node.roster
-        self._reader.attend(roster.topics)
-        if len(roster) < 2 or not (request.text or request.earlier):
+        if self.is_one or not (request.text or request.earlier):
             return None
         began = self._clock()
         judged = await self._reader.judge(
@@ -89,7 +92,7 @@ class Queries:
 
         A request of which nobody looked what may leave this machine (`travel` None) goes nowhere else.
         """
-        roster = self._node.roster
+        roster = self._roster_now()
         query = structs.replace(
             self._plain(request, roster),
             prompt_tokens=request.prompt_tokens,
@@ -127,13 +130,19 @@ class Queries:
     def _peer_meant(self, pin: str, roster: Roster) -> str | None:
         return refusals.peer_meant(pin, self._node.me, self._node.name, self._node.names, roster)
 
+    def _roster_now(self) -> Roster:
+        """Who there is; where others are than before, what was remembered with those is dropped, and new topics count."""
+        roster = self._node.roster
+        if roster is not self._roster:
+            self._roster, self._known = roster, {}
+            self._reader.attend(roster.topics)
+        return roster
+
     def _plain(self, request: Request, roster: Roster) -> Query:
         """What requests for these models at this endpoint have in common: they go nowhere else, so far.
 
         It is remembered while the roster is the same, unless a model may be meant that was served until recently.
         """
-        if roster is not self._roster:
-            self._roster, self._known = roster, {}
         kind = (request.model, request.instead, request.endpoint, request.needs)
         if (known := self._known.get(kind)) is not None:
             return known
