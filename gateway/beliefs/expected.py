@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.beliefs.columns import Column
 from gateway.beliefs.numbers import Real, exponential, greater, is_any, lesser
-from gateway.beliefs.queueing import carried, doubt, streams, turn, wait
+from gateway.beliefs.queueing import carried, doubt, jobs_ahead, streams, turn, wait
 from gateway.beliefs.sessions import SessionConfig
 from gateway.beliefs.speed import SpeedConfig
 
@@ -92,6 +92,7 @@ class Expected(NamedTuple, Generic[Each]):
     admission: Each  # 0 open, 1 soft, 2 closed
     age_s: Each  # of the load news; inf where there was none
     turn_s: Each  # E[S]/c
+    ahead_s: Each  # so many turns as there are jobs ahead of one more: the wait before the factor h
     wait_s: Each  # W, until one more job would begin
     doubt_s: Each  # the standard deviation of that wait by what is not known of μ
 
@@ -137,5 +138,6 @@ def expected(of: Evidence[Real], config: BeliefConfig, now: float) -> Expected[R
         backlog, streams(backlog, of.slots),
         arrival_rate, mean_service_s, shape, utilisation, of.slots, wait_factor,
         of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.byte_s, of.admission - (of.opens_at <= now), age_s, turn_s,
+        jobs_ahead(backlog, of.slots) * turn_s,
         wait(backlog, of.slots, mean_service_s, wait_factor), doubt(backlog, of.slots, mean_service_s, shape),
     )  # fmt: skip

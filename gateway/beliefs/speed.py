@@ -67,7 +67,7 @@ class Speed:
     claim_streams: float = 0.0
     _own: tuple[float, ...] = _Sums()
     _given: tuple[float, ...] | None = None  # the sums of claim and prior; None: something was claimed since
-    _rates: Rates | None = None  # as estimated; None: something was observed since
+    _step: tuple[float, float] | None = None  # a and b as estimated; None: something was observed since
 
     def __post_init__(self) -> None:
         self.prefill_s = self.config.prior_prefill_s
@@ -83,7 +83,7 @@ class Speed:
         keep, wx, wy = 1.0 - w / self.config.memory, w * streams, w * seconds / tokens
         weight, x, xx, y, xy = self._own
         self._own = keep * weight + w, keep * x + wx, keep * xx + wx * streams, keep * y + wy, keep * xy + wy * streams
-        self._rates = None
+        self._step = None
 
     def observe_prefill(self, prompt_tokens: int, seconds: float) -> None:
         """One prompt of ours read in `seconds`, network and waiting already taken off."""
@@ -92,7 +92,6 @@ class Speed:
         self.prompt_nt = keep * self.prompt_nt + prompt_tokens * max(0.0, seconds)
         prior = self.config.prefill_tokens**2
         self.prefill_s = (self.prompt_nt + prior * self.config.prior_prefill_s) / (self.prompt_nn + prior)
-        self._rates = None
 
     def observe_claim(self, streams: float, tokens_in: int, tokens_out: int, busy_s: float) -> None:
         """What the peer says it did between two pulses: `busy_s` slot-seconds with `streams` in flight on average.
@@ -107,33 +106,35 @@ class Speed:
         self.claim_tokens = keep * self.claim_tokens + share * tokens_out
         self.claim_busy_s = keep * self.claim_busy_s + share * decoding_s
         self.claim_streams = keep * self.claim_streams + share * tokens_out * streams
-        self._given = self._rates = None
+        self._given = self._step = None
 
     def rates(self) -> Rates:
-        """The present estimate; all three at least 0.
+        """The present estimate; all three at least 0."""
+        a, b = self._step or self._estimate()
+        return Rates(self.prefill_s, a, b)
+
+    def step_s(self, streams: float) -> float:
+        """a + b·streams: seconds an output token."""
+        a, b = self._step or self._estimate()
+        return a + b * streams
+
+    def _estimate(self) -> tuple[float, float]:
+        """a and b.
 
         Minimises Σw·(y - a - b·x)² over own answers and the claim, plus ((1-r)·b - r·a)²: the prior states the shape,
         how much a further stream slows the rest, and leaves the level to the data.
         """
-        if self._rates is None:
-            self._rates = Rates(self.prefill_s, *self._estimate())
-        return self._rates
-
-    def step_s(self, streams: float) -> float:
-        """a + b·streams: seconds an output token."""
-        _, a, b = self.rates()
-        return a + b * streams
-
-    def _estimate(self) -> tuple[float, float]:
-        """a and b."""
         if self._given is None:
             self._given = self._claim()
         s0, s1, s2, t0, t1 = map(add, self._own, self._given)
         determinant = s0 * s2 - s1 * s1
         a, b = (s2 * t0 - s1 * t1) / determinant, (s0 * t1 - s1 * t0) / determinant
         if b < 0:  # the constrained optimum lies on the edge that the free one crossed
-            return t0 / s0, 0.0
-        return (a, b) if a >= 0 else (0.0, t1 / s2)
+            a, b = t0 / s0, 0.0
+        elif a < 0:
+            a, b = 0.0, t1 / s2
+        self._step = a, b
+        return a, b
 
     def _claim(self) -> _Sums:
         """The claim and the prior step time as one observation, and beside it what the prior says of the shape."""

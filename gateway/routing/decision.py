@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from gateway.beliefs.belief import Expectation
 from gateway.beliefs.columns import Column, one_row
 from gateway.beliefs.expected import Expected
-from gateway.beliefs.queueing import jobs_ahead
 from gateway.routing.candidates import Excluded, among
 from gateway.routing.choice import Candidate, Choice, Figures, Order
 from gateway.routing.cost import Costs, Terms, late_after
@@ -167,8 +166,8 @@ def candidate_of(
     wait_s, _, transit_s, *_ = costs
     turn_s, to_read = e.turn_s, query.prompt_tokens - warm_tokens
     job = Expectation(
-        query.category, to_read, e.streams, jobs_ahead(e.backlog, e.slots) * turn_s + loading_s, turn_s,
-        transit_s, query.session, roster.agents[index], query.prompt_tokens,
+        query.category, to_read, e.streams, e.ahead_s + loading_s, turn_s, transit_s, query.session,
+        roster.agents[index], query.prompt_tokens,
     )  # fmt: skip
     return Candidate(
         *roster.who[index], score, *costs, utility, excluded, unprofiled, transit_s - e.rtt_s / 2, job, basis,

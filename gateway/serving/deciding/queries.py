@@ -131,7 +131,7 @@ class Queries:
         return refusals.peer_meant(pin, self._node.me, self._node.name, self._node.names, roster)
 
     def _roster_now(self) -> Roster:
-        """Who there is; where others are than before, what was remembered with those is dropped, and new topics count."""
+        """Who there is; where others are than before, their topics count, and what was remembered goes."""
         roster = self._node.roster
         if roster is not self._roster:
             self._roster, self._known = roster, {}

@@ -101,7 +101,7 @@ observed = st.tuples(st.integers(1, 16).map(float), st.integers(2, 400), st.floa
 def test_rates_are_those_of_least_squares_over_all_that_was_seen_and_claimed(
     answers: list[tuple[float, int, float]], claim: tuple[float, int, float]
 ) -> None:
-    """As the docstring of `rates` states it: one equation an observation, solved anew."""
+    """One equation an observation, solved anew."""
     speed, config = Speed(), SpeedConfig()
     speed.observe_claim(claim[0], 0, *claim[1:])
     for answer in answers:
