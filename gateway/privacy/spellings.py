@@ -65,10 +65,18 @@ class Unreadable(Exception):
 
 
 class Spelling:
-    """One way to write a text, and what many patterns want to know of it, found once."""
+    """One way to write a text, and what many patterns want to know of it, found once.
+
+    `digits` says how many ASCII digits it has, `has_value` whether VALUE signs of those that stand in passwords and
+    keys follow each other.
+    """
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text, self._bytes = text, text.encode("utf-8", "replace")
+        self._shape = self._bytes.translate(_WORD_OR_BLANK)  # as many signs: `w` for one of a word, else a blank
+        self._long = _long_runs(self._shape)
+        self.digits = len(self._bytes.translate(None, _NOT_DIGITS))
+        self.has_value = _LONG_VALUE in self._bytes.translate(_VALUE_OR_BLANK)
 
     @cached_property
     def lower(self) -> str:
@@ -76,19 +84,10 @@ class Spelling:
         lower = self.text.lower()
         return lower if len(lower) == len(self.text) else "".join(sign.lower()[0] for sign in self.text)
 
-    @cached_property
-    def _bytes(self) -> bytes:
-        return self.text.encode("utf-8", "replace")
-
-    @cached_property
+    @property
     def long_words(self) -> list[str]:
         """Runs of LONG or more letters, digits and other signs of Base64, in order."""
         return [self._bytes[begin:end].decode() for begin, end in self._long]
-
-    @cached_property
-    def has_value(self) -> bool:
-        """Whether VALUE signs of those that stand in passwords and keys follow each other."""
-        return _LONG_VALUE in self._bytes.translate(_VALUE_OR_BLANK)
 
     def maybe_encoded(self) -> list[bytes]:
         """Those, and shorter ones that end with `=`, in order."""
@@ -106,25 +105,15 @@ class Spelling:
         shape = shape.replace(b"hxhh", b"hh") if b"hxhh" in shape else shape
         return b" hh hh " in shape or b" hh  hh " in shape
 
-    @cached_property
-    def _shape(self) -> bytes:
-        """As many signs: `w` for one of a word, else a blank."""
-        return self._bytes.translate(_WORD_OR_BLANK)
 
-    @cached_property
-    def _long(self) -> list[tuple[int, int]]:
-        """Where the long words begin and end."""
-        shape, found, end = self._shape, list[tuple[int, int]](), 0
-        while (begin := shape.find(_LONG_RUN, end)) >= 0:
-            end = shape.find(b" ", begin)
-            end = len(shape) if end < 0 else end
-            found.append((begin, end))
-        return found
-
-    @cached_property
-    def digits(self) -> int:
-        """How many ASCII digits there are."""
-        return len(self._bytes.translate(None, _NOT_DIGITS))
+def _long_runs(shape: bytes) -> list[tuple[int, int]]:
+    """Where the long words of a text of this shape begin and end."""
+    found, end = list[tuple[int, int]](), 0
+    while (begin := shape.find(_LONG_RUN, end)) >= 0:
+        end = shape.find(b" ", begin)
+        end = len(shape) if end < 0 else end
+        found.append((begin, end))
+    return found
 
 
 def slices(body: Buffer) -> list[memoryview]:

@@ -39,7 +39,7 @@ def forms(text: str) -> Mapping[str, float]:
 def forms_in(core: str) -> Mapping[str, float]:
     """The same of a prompt's essence, as the encoders are given it."""
     ends = core.lower()
-    seen = {word[:4] for word in _words().findall(ends)}
+    seen = set(_beginnings().findall(ends))
     if not ends.isascii():
         seen.update(ends)
     cues = _cues()
@@ -56,8 +56,9 @@ def forms_in(core: str) -> Mapping[str, float]:
 
 
 @cache
-def _words() -> Pattern:
-    return re.compile(r"[^\W_]+")
+def _beginnings() -> Pattern:
+    """The first four letters of each word."""
+    return re.compile(r"([^\W_]{1,4})[^\W_]*")
 
 
 @cache

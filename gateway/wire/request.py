@@ -67,17 +67,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     @property
     def text(self) -> str:
         """What the gate reads."""
-        return self.said.text
+        return self.said.wording.text
 
     @property
     def earlier(self) -> tuple[str, ...]:
         """What the user said before, newest first."""
-        return self.said.earlier
+        return self.said.wording.earlier
 
     @property
     def setting(self) -> str:
         """What the program said before that: its system prompt."""
-        return self.said.setting
+        return self.said.wording.setting
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -70,12 +70,13 @@ class Queries:
 
     async def judged(self, request: Request, wishes: Wishes, judge_s: float) -> Judged | None:
         """What it is about, judged within `judge_s`; None where that cannot be told, or decides nothing."""
-        if self.is_one or not (request.text or request.earlier):
+        if self.is_one:
+            return None
+        text, earlier, setting = request.said.wording
+        if not (text or earlier):
             return None
         began = self._clock()
-        judged = await self._reader.judge(
-            request.text, judge_s, request.earlier, wishes.session, request.setting, request.tools
-        )
+        judged = await self._reader.judge(text, judge_s, earlier, wishes.session, setting, request.tools)
         self._telemetry.observe_stage("judge", self._clock() - began)
         return judged
 

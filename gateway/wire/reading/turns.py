@@ -1,7 +1,6 @@
 """The turns of a request (P): who said what, whichever API they are written in, and what of it routing reads."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -35,6 +34,7 @@ class Said:
         self.roles: list[str | None] = [*map(_ROLE, turns)]
         self.words: list[str] = [*map(_CONTENT, turns)]
         self.parts: list[Any] = []
+        self._wording: Wording | None = None
         if not _ONLY_TEXT.issuperset(map(type, self.words)):
             self.words = [self._words_of(content) for content in self.words]
 
@@ -51,27 +51,30 @@ class Said:
         said = "\n".join(self.words[:end])
         return said if len(said) <= OPENING_CHARS else _ends(said, OPENING_CHARS)
 
-    @cached_property
-    def text(self) -> str:
-        """What the user said last."""
-        return _ends(self._asked[-1].strip(), ROUTED_TEXT_CHARS) if self._asked else ""
+    @property
+    def wording(self) -> "Wording":
+        """What of it tells its topic."""
+        if self._wording is None:
+            self._wording = self._worded()
+        return self._wording
 
-    @cached_property
-    def earlier(self) -> tuple[str, ...]:
-        """What the user said before, newest first."""
-        return tuple(_ends(words.strip(), ROUTED_TEXT_CHARS) for words in self._asked[-2 : -ROUTED_TURNS - 1 : -1])
+    def _worded(self) -> "Wording":
+        asked, setting = list[str](), list[str]()
+        for role, words in zip(self.roles, self.words, strict=True):
+            if role == "user":
+                asked.append(words)
+            elif role in _SETTING_ROLES:
+                setting.append(_routed(words))
+        text, *earlier = map(_routed, asked[: -ROUTED_TURNS - 1 : -1] or [""])
+        return Wording(text, tuple(earlier), _ends("\n".join(setting), ROUTED_TEXT_CHARS))
 
-    @cached_property
-    def setting(self) -> str:
-        """What the program said before that: its system prompt."""
-        said = zip(self.roles, self.words, strict=True)
-        read = [_ends(words.strip(), ROUTED_TEXT_CHARS) for role, words in said if role in _SETTING_ROLES]
-        return _ends("\n".join(read), ROUTED_TEXT_CHARS)
 
-    @cached_property
-    def _asked(self) -> list[str]:
-        """What the user said, turn by turn."""
-        return [words for role, words in zip(self.roles, self.words, strict=True) if role == "user"]
+class Wording(NamedTuple):
+    """What of a request tells its topic."""
+
+    text: str  # what the user said last
+    earlier: tuple[str, ...]  # and before, newest first
+    setting: str  # what the program said before that: its system prompt
 
 
 def loose_turns(asked: Any) -> Iterator[Turn]:
@@ -125,3 +128,8 @@ def _ends(text: str, limit_chars: int) -> str:
     """What of a turn is read: people put what they want before a long paste, or after it."""
     half = limit_chars // 2
     return text if len(text) <= 2 * half else f"{text[:half]}\n{text[-half:]}"
+
+
+def _routed(words: str) -> str:
+    """What of a turn routing reads."""
+    return _ends(words.strip(), ROUTED_TEXT_CHARS)

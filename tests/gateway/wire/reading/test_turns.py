@@ -15,7 +15,7 @@ TURNS = [
 def test_the_newest_of_the_user_s_turns_is_what_is_asked() -> None:
     said = Said(TURNS)
 
-    assert ("second", ("first\nand more",), "be brief") == (said.text, said.earlier, said.setting)
+    assert ("second", ("first\nand more",), "be brief") == said.wording
 
 
 def test_a_conversation_is_told_by_its_setting_and_its_first_question() -> None:
@@ -39,13 +39,13 @@ def test_a_long_opening_is_told_by_both_ends() -> None:
 def test_no_turns_say_nothing() -> None:
     said = Said([])
 
-    assert ("", (), "", "") == (said.text, said.earlier, said.setting, said.opening)
+    assert (("", (), ""), "") == (said.wording, said.opening)
 
 
 def test_of_a_long_setting_both_ends_are_read() -> None:
-    said = Said([Turn("system", "a" * 5000), Turn("developer", "b" * 5000)])
+    setting = Said([Turn("system", "a" * 5000), Turn("developer", "b" * 5000)]).wording.setting
 
-    assert (ROUTED_TEXT_CHARS + 1, "a", "b") == (len(said.setting), said.setting[0], said.setting[-1])
+    assert (ROUTED_TEXT_CHARS + 1, "a", "b") == (len(setting), setting[0], setting[-1])
 
 
 def test_words_are_found_in_items_of_any_shape() -> None:
