@@ -92,6 +92,7 @@ class LineFile:
                 left = memoryview(b"\n".join((*taken, b"")))
                 while left:
                     left = left[handle.write(left) :]
+                taken = []
                 if handle.tell() > self._limit_bytes:
                     self._close_handle()
                     with suppress(OSError):  # on Windows while somebody reads it: it grows meanwhile

@@ -89,19 +89,6 @@ class Telemetry:
         """What another part of deciding took."""
         self._taken[stage].add(seconds)
 
-    def _count_answered(self, statuses: Sequence[str], reasons: Sequence[str]) -> None:
-        for (status, reason), number in Counter(zip(statuses, reasons, strict=True)).items():
-            self._answers.add((status, _kind(reason)), number)
-
-    def _count_chosen(self, seconds: Sequence[float], reasons: Sequence[str]) -> None:
-        self._stages["choose"].add(seconds)
-        for reason, number in Counter(filter(None, reasons)).items():
-            self._decisions.add((_kind(reason),), number)
-
-    def _count_waited(self, expected_s: Sequence[float], waited_s: Sequence[float]) -> None:
-        self._expected_wait.add(expected_s)
-        self._wait.add(waited_s)
-
     def observe_continued(self, target: Target, status: str) -> None:
         """One attempt to go on with an answer that broke off elsewhere."""
         self._continued.add((target, status))
@@ -152,6 +139,19 @@ class Telemetry:
         waits = {"expected": self._expected_wait, "actual": self._wait}
         yield histogram("ppai_wait_seconds", "At the door of our engine, as expected and as it was", "kind", waits)
         yield histogram("ppai_stage_seconds", "Added before anybody is asked, by stage", "stage", self._stages)
+
+    def _count_answered(self, statuses: Sequence[str], reasons: Sequence[str]) -> None:
+        for (status, reason), number in Counter(zip(statuses, reasons, strict=True)).items():
+            self._answers.add((status, _kind(reason)), number)
+
+    def _count_chosen(self, seconds: Sequence[float], reasons: Sequence[str]) -> None:
+        self._stages["choose"].add(seconds)
+        for reason, number in Counter(filter(None, reasons)).items():
+            self._decisions.add((_kind(reason),), number)
+
+    def _count_waited(self, expected_s: Sequence[float], waited_s: Sequence[float]) -> None:
+        self._expected_wait.add(expected_s)
+        self._wait.add(waited_s)
 
     def _tokens(self) -> dict[tuple[str, ...], float]:
         counts = dict[tuple[str, ...], float]()

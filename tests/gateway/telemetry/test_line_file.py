@@ -1,6 +1,7 @@
 """Lines reach their file by a thread: none is lost where the disk takes them, and nobody waits for it."""
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -158,6 +159,26 @@ def test_a_file_that_cannot_be_written_costs_the_lines_only(tmp_path: Path, capl
 
     assert b"line 5\n" == (folder / "lines").read_bytes()
     assert ["lines_left_out file=lines lines=5"] == [record.getMessage() for record in caplog.records]
+
+
+def test_what_was_written_before_the_disk_failed_is_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first line fills its file; the folder is gone when that is set aside."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.setattr(Path, "replace", lambda file, _: shutil.rmtree(file.parent))
+    log = LineFile(folder / "lines", limit_bytes=1)
+    for line in numbered(range(3)):
+        log.add(line)
+    log.close()
+
+    folder.mkdir()
+    log.add(b"line 3")
+    with caplog.at_level(logging.WARNING):
+        log.close()
+
+    assert ["lines_left_out file=lines lines=2"] == [record.getMessage() for record in caplog.records]
 
 
 def test_a_file_that_cannot_be_set_aside_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
