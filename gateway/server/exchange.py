@@ -68,7 +68,7 @@ class Exchange(AsgiClient):
         length: bytes | None = None,
     ) -> None:
         """`length`: digits of the body's, where they are others than those of `head`."""
-        self.connection, self.head, self._length = connection, head, length
+        self.connection, self.head, self.length = connection, head, length
         self.method, self.path, self.version, self.keeps_alive = head.method, head.path, head.version, head.keeps_alive
         self.headers = head.headers if length is None else head.of_length(length)
         self._awaits_word = head.awaits_word
@@ -111,13 +111,8 @@ class Exchange(AsgiClient):
         }
 
     @property
-    def asked(self) -> tuple[str, bytes, str, Fields]:
-        """Method, URL, version of HTTP, and header lines, as they came."""
-        return self.method, self.head.line, self.version, self._fields
-
-    @property
     def _fields(self) -> Fields:
-        return self.head.fields if self._length is None else self.head.lines_of_length(self._length)
+        return self.head.fields if self.length is None else self.head.lines_of_length(self.length)
 
     # --- the body that comes, as the connection reads it ---
 

@@ -10,6 +10,7 @@ from gateway.server.connection import met
 from gateway.server.turns import Turns
 from gateway.workers.far import FarExchange
 from gateway.workers.frames import FROM_WORKER, Came, FromWorker, Gone, Logged
+from gateway.workers.heads import Hearing
 from gateway.workers.link import Link
 
 Meet = Callable[..., Coroutine[Any, Any, None]]
@@ -26,12 +27,12 @@ class Answering:
         self.link = Link(FROM_WORKER, self.hear, self.lose)
         self.tasks = set[asyncio.Task[None]]()
         self._meet, self._turns = meet, turns
-        self._exchanges = dict[int, FarExchange]()
+        self._exchanges, self._heads = dict[int, FarExchange](), Hearing()
 
     def hear(self, frame: FromWorker) -> None:
         """A message of the worker."""
         if isinstance(frame, Came):
-            exchange = FarExchange(frame, self.link.say, self._over)
+            exchange = FarExchange(frame, self._heads.head(frame.head), self.link.say, self._over)
             self._exchanges[frame.number] = exchange
             self._turns.begin(self._begin, exchange)
         elif isinstance(frame, Logged):

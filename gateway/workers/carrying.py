@@ -37,6 +37,7 @@ from gateway.workers.frames import (
     Took,
     Write,
 )
+from gateway.workers.heads import Telling, Told
 from gateway.workers.reading import let_in
 
 # Of a body that is handed over with its head; more of it, and what is not there yet, comes piece by piece.
@@ -53,7 +54,7 @@ class Carrying:
         self._say = say
         self._under_way = dict[int, _Carried]()
         self._last = 0  # number of a request
-        self._engines = dict[Way, Connections]()
+        self._engines, self._heads = dict[Way, Connections](), Telling()
         self.entrance: Entrance | None = None  # by which requests are let in; None: none is
 
     async def meet(self, exchange: Exchange) -> None:
@@ -61,7 +62,7 @@ class Carrying:
         self._last += 1
         carried = self._under_way[self._last] = _Carried(self._last, exchange, self._say, self._connections)
         try:
-            await until_gone(carried.carry(self.entrance), exchange)
+            await until_gone(carried.carry(self.entrance, self._heads.tell(exchange.head)), exchange)
         finally:
             del self._under_way[carried.number]
 
@@ -129,13 +130,13 @@ class _Carried:
             has_started = self.exchange.has_started
             self._say(Passed(self.number, None, None, Seen(), 0, has_started, False, False, None))
 
-    async def carry(self, entrance: Entrance | None) -> None:
+    async def carry(self, entrance: Entrance | None, head: Told | int) -> None:
         """Hand it over, and do what the owner says until it is answered."""
         exchange = self.exchange
         self._body = body = exchange.body(WHOLE_BYTES)
         read = None if entrance is None or body is None else let_in(entrance, exchange, body)
-        carrier, asked = exchange.connection, exchange.asked
-        self._say(Came(self.number, *asked, exchange.keeps_alive, carrier.server, carrier.client, body, read))
+        carrier = exchange.connection
+        self._say(Came(self.number, head, exchange.length, carrier.server, carrier.client, body, read))
         try:
             while not exchange.is_complete:
                 await self._do(await self._next())

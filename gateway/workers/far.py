@@ -64,9 +64,8 @@ class _Carrier:
 class FarExchange(Exchange):
     """See the module. `over` is called once it needs no more messages."""
 
-    def __init__(self, came: Came, say: Callable[[Frame], None], over: Callable[[int], None]) -> None:
-        head = Head(came.method, came.url, came.version, came.fields, came.keeps_alive)
-        super().__init__(_Carrier(came, over), head)
+    def __init__(self, came: Came, head: Head, say: Callable[[Frame], None], over: Callable[[int], None]) -> None:
+        super().__init__(_Carrier(came, over), head, came.length)
         self._number, self._say = came.number, say
         self._awaits_word = False  # its worker says that itself, when a piece is asked for
         self._is_asked, self._untaken = False, 0
@@ -74,9 +73,7 @@ class FarExchange(Exchange):
         self._hands: FarHands | None = None
         self.came, self.let_in = came.body, came.let_in
         if came.body is not None:
-            if came.body:
-                self.take(came.body)
-            self.took_all()
+            self.take_whole(came.body)
 
     def hear(self, frame: Frame) -> None:
         """A message of its worker."""

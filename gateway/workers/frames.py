@@ -11,6 +11,7 @@ from gateway.client.entrance.callers import Callers, LetIn
 from gateway.engines.asked import Way
 from gateway.serving.relaying import Loan
 from gateway.wire.tokens import Seen
+from gateway.workers.heads import Told
 
 _LENGTH_BYTES = 4
 
@@ -24,11 +25,8 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
 class Came(Frame, tag=0):
     """A request: its head, and its body where that is there as a whole."""
 
-    method: str
-    url: bytes
-    version: str
-    fields: list[tuple[bytes, bytes]]
-    keeps_alive: bool
+    head: Told | int
+    length: bytes | None  # digits of the body's, where they are others than the head's
     server: tuple[str, int] | None
     client: tuple[str, int] | None
     body: bytes | None

@@ -16,11 +16,14 @@ from gateway.wire.reading.elsewhere import Elsewhere, to_tell
 from gateway.wire.request import read_request
 from gateway.workers.answering import Answering, Meet
 from gateway.workers.frames import Begin, Came, Frame, Gone, Logged
+from gateway.workers.heads import Told
 from tests.gateway.workers.test_link import Transport
+
+HOST = [(b"host", b"localhost")]
 
 
 def came(number: int) -> Came:
-    return Came(number, "GET", b"/health", "1.1", [(b"host", b"localhost")], True, None, ("10.0.0.9", 5), b"")
+    return Came(number, Told(None, "GET", b"/health", "1.1", HOST, True), None, None, ("10.0.0.9", 5), b"")
 
 
 def answering(meet: Meet) -> Answering:
@@ -68,7 +71,7 @@ async def test_who_was_let_in_by_a_worker_is_not_looked_at_again(
 
     config = ClientConfig(body_limit_bytes=limit_bytes)
     app = ClientApp(Dispatching(), None, config, ApiKeys(tmp_path / "keys"), lambda token: False)  # type: ignore[arg-type]
-    frame = Came(1, "POST", b"/v1/completions", "1.1", [(b"host", b"localhost")], True, None, None, body, found)
+    frame = Came(1, Told(None, "POST", b"/v1/completions", "1.1", HOST, True), None, None, None, body, found)
     made = answering(app.meet)
     made.link.say = said.append  # type: ignore[method-assign]
     made.hear(frame)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from discovery.connection import ConnectionBroken
+from gateway.server.fields import Head
 from gateway.upstream import UpstreamError
 from gateway.workers.far import UNTAKEN_BYTES, FarExchange, broken, failed, raised, upstream_error
 from gateway.workers.frames import Begin, Came, Frame, GiveUp, Piece, Read, Took, Write
@@ -12,8 +13,8 @@ from gateway.workers.frames import Begin, Came, Frame, GiveUp, Piece, Read, Took
 
 def far(body: bytes | None = b"{}") -> tuple[FarExchange, list[Frame], list[int]]:
     said, over = list[Frame](), list[int]()
-    came = Came(7, "POST", b"/v1/chat/completions", "1.1", [(b"host", b"localhost")], True, None, ("10.0.0.9", 5), body)
-    return FarExchange(came, said.append, over.append), said, over
+    head = Head("POST", b"/v1/chat/completions", "1.1", [(b"host", b"localhost")], True)
+    return FarExchange(Came(7, 0, None, None, ("10.0.0.9", 5), body), head, said.append, over.append), said, over
 
 
 async def test_an_answer_is_said_and_ends_once() -> None:

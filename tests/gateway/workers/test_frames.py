@@ -34,6 +34,7 @@ from gateway.workers.frames import (
     Write,
     framed,
 )
+from gateway.workers.heads import Told
 
 PLACES = ("127.0.0.1", 8470), ("127.0.0.1", 5)
 LOAN = Loan(
@@ -43,9 +44,10 @@ LOAN = Loan(
 FAILED = Failed("it stalled", 502, "engine_timeout", 2.5, True, False, b"{}")
 LET_IN = LetIn("phone", Elsewhere(to_tell(read_request("completions", b'{"prompt":"hi"}')), 0.5))
 WORKER = (
-    Came(1, "POST", b"/v1/chat/completions", "1.1", [(b"host", b"x"), (b"x", b"\xff")], True, *PLACES, b"{}"),
-    Came(1, "POST", b"/v1/chat/completions", "1.1", [], True, *PLACES, b"{}", LET_IN),
-    Came(2, "GET", b"/", "1.0", [], False, None, None, None), Piece(2, b"x" * 70_000, False), Piece(2, b"", True),
+    Came(1, Told(7, "POST", b"/", "1.1", [(b"host", b"x"), (b"x", b"\xff")], True), None, *PLACES, b"{}"),
+    Came(1, 7, b"12", *PLACES, b"{}", LET_IN),
+    Came(2, Told(None, "GET", b"/", "1.0", [], False), None, None, None, None),
+    Piece(2, b"x" * 70_000, False), Piece(2, b"", True),
     Gone(3), Took(4, 70_000), Held(5, 429, {"retry-after": "1"}, b"{}", False),
     Broke(6, "system", "refused", 111, True), Heard(7, b"data: 1\n\n"), Logged(0, 30, "gateway", "said"),
     Passed(8, 1.5, (7, 4), Seen(5, 4, 300, 60), 5, True, True, False, None),

@@ -10,10 +10,9 @@ import pytest
 from gateway.client.api_keys import ApiKeys
 from gateway.client.entrance.callers import Callers, Entrance, LetIn
 from gateway.server.exchange import Exchange
+from gateway.server.fields import Head
 from gateway.wire.reading.elsewhere import to_tell
 from gateway.wire.request import QUICK_CHAT_BYTES, read_request
-from gateway.workers.far import FarExchange
-from gateway.workers.frames import Came
 from gateway.workers.reading import let_in
 
 CHAT, HOST = "/v1/chat/completions", ("host", "localhost")
@@ -25,8 +24,7 @@ def at_the_door(home: Path, *headers: tuple[str, str], body: bytes = BODY, path:
     keys = ApiKeys(home / "api_keys.json", count().__next__)
     entrance = Entrance(Callers("127.0.0.1", (), (), is_open=False), keys, lambda token: False)
     fields = [(name.encode(), value.encode()) for name, value in headers]
-    came = Came(1, "POST", path.encode(), "1.1", fields, True, None, ("127.0.0.1", 5), body)
-    exchange: Exchange = FarExchange(came, lambda frame: None, lambda number: None)
+    exchange = Exchange(None, Head("POST", path.encode(), "1.1", fields, True))  # type: ignore[arg-type]  # never written to
     return let_in(entrance, exchange, body)
 
 
