@@ -23,6 +23,7 @@ from gateway.wire.bodies import AGENT_ENDPOINTS, PERSONAL_ENDPOINTS
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import has_more_values, takes_long
 from gateway.wire.errors import NO_PATH, says_model
+from gateway.wire.events import Together
 from gateway.wire.known import VALUES_LIMIT
 from gateway.wire.request import Request, encode_request
 from gateway.wire.tokens import Meter
@@ -132,28 +133,36 @@ class Delegated(Work):
             )
 
     async def _send_on(self, reply: Reply, meter: Meter, asker: Asker) -> None:
-        async for events in reads(reply, self._pusher(meter, asker)):
-            frames = list[bytes]()
-            for event in events:
-                if not event.is_comment:  # the hop has signs of life of its own
-                    meter.event(event.data)
-                    frames.append(event.raw)
-            if came := b"".join(frames):
-                self.note_sent(came)
-            if events[-1].is_done:
-                self.last = came
-            elif came:
-                await asker.send(came, more=True)
+        def note(events: bytes) -> None:
+            self._sent.update(events)
+            meter.seen.plain(events, events.count(b"\n\n"))
 
-    def _pusher(self, meter: Meter, asker: Asker) -> Callable[[bytes, int], bool]:
+        passed = Together(note)
+        try:
+            async for events in reads(reply, self._pusher(passed.add, asker)):
+                passed.tell_on()
+                frames = list[bytes]()
+                for event in events:
+                    if not event.is_comment:  # the hop has signs of life of its own
+                        meter.event(event.data)
+                        frames.append(event.raw)
+                if came := b"".join(frames):
+                    self.note_sent(came)
+                if events[-1].is_done:
+                    self.last = came
+                elif came:
+                    await asker.send(came, more=True)
+        finally:
+            passed.tell_on()
+
+    def _pusher(self, passed: Callable[[bytes], None], asker: Asker) -> Callable[[bytes, int], bool]:
         """What sends plain events as they came, behind the first; False: they are sent by `_send_on`."""
-        push, hash_on, count_on = asker.push, self._sent.update, meter.seen.plain
+        push = asker.push
 
         def push_on(events: bytes, count: int) -> bool:
             if self.first_at is None or not push(events, count):
                 return False
-            count_on(events, count)
-            hash_on(events)
+            passed(events)
             return True
 
         return push_on

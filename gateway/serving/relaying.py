@@ -14,16 +14,12 @@ from gateway.upstream import REPLY_LIMIT_BYTES, Patience, Reply, UpstreamError, 
 from gateway.wire.bodies import AGENT_ENDPOINTS, METERED
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import is_no_answer, message_in
-from gateway.wire.events import Event
+from gateway.wire.events import SMALL_BYTES, TOGETHER, Event
 from gateway.wire.forms.gathered import Gathered, gathered
 from gateway.wire.forms.streamed import as_events
 from gateway.wire.tokens import Counted, Seen
 
 STREAM = "text/event-stream; charset=utf-8"
-# Words that go on as they come are counted and heard so many at a time, or at once where one is larger than so much:
-# each alone would cost as much as passing it on.
-TOGETHER = 32
-SMALL_BYTES = 1 << 12
 
 
 class Client(Protocol):

@@ -4,6 +4,7 @@ Knows nothing of sockets. Source: WHATWG HTML, section 9.2; what real SDKs break
 """
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,6 +16,8 @@ _DONE_LENGTH = 20  # bytes of a line that may be DONE with blanks around it
 LAST_EVENTS = frozenset({b"response.completed", b"response.incomplete", b"response.failed", b"message_stop"})
 EVENT_LIMIT_BYTES = 1 << 20  # one event; engines send one token an event, tool calls some KiB
 LINES_LIMIT = 4096  # of one event; engines send one to three, and reading a MiB of short ones takes 0.1 s
+TOGETHER = 32  # plain events that are told on together, or at once where one is larger than:
+SMALL_BYTES = 1 << 12
 
 _BOM = b"\xef\xbb\xbf"  # before the first event of some servers
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
@@ -105,6 +108,30 @@ def plain_events(piece: bytes) -> int:
 def tells_no_usage(data: bytes) -> bool:
     """Whether this need not be parsed for a usage: it has none, or `null` wherever it names one."""
     return b'"usage"' not in data or data.count(b'"usage"') == data.count(b'"usage":null')
+
+
+class Together:
+    """Gathers plain events that go on as they come, for who counts or hashes them: some dozen at a time.
+
+    Each alone would cost as much as passing it on. Its owner tells the last of them on.
+    """
+
+    def __init__(self, tell: Callable[[bytes], None]) -> None:
+        """`tell` is given whole events, in order."""
+        self._tell, self._came = tell, list[bytes]()
+
+    def add(self, events: bytes) -> None:
+        """They have passed."""
+        came = self._came
+        came.append(events)
+        if len(came) == TOGETHER or len(events) > SMALL_BYTES:
+            self.tell_on()
+
+    def tell_on(self) -> None:
+        """Tell on all that have passed until now."""
+        if self._came:
+            self._tell(b"".join(self._came))
+            self._came.clear()
 
 
 class EventSplitter:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -34,7 +35,7 @@ from gateway.trust.tab import Sums
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.claims import wait_s
 from gateway.wire.errors import ENDPOINT_MISSING
-from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool, plain_events
+from gateway.wire.events import Event, EventSplitter, OversizedEvent, Together, calls_tool, plain_events
 from gateway.wire.tokens import PROMPT_TOKENS_BESIDE, Seen
 
 FIELDS_REFUSED = "peer_unacceptable"  # the code of an error: it takes requests, but none with what this one holds
@@ -78,6 +79,7 @@ class PeerReply:
         self._until = now + allowed.within_s
         self._seen, self._most = hashlib.sha256(), Seen()
         self._splitter, self._ready = EventSplitter(), deque[Event]()
+        self._passed = Together(partial(_note, self._seen, self._most))  # what passed as it came
 
     @property
     def is_stream(self) -> bool:
@@ -156,24 +158,26 @@ class PeerReply:
 
     def _taker(self, takes: Callable[[bytes, int], bool]) -> Callable[[bytes], bool]:
         """What passes plain events on as they came, where each would be let through; False: they are looked at."""
-        splitter, ready, allowed, until, clock = self._splitter, self._ready, self._allowed, self._until, self._clock
-        hash_on, count_on = self._seen.update, self._most.plain
+        allowed, splitter, ready, until, clock = self._allowed, self._splitter, self._ready, self._until, self._clock
+        most_events, most_bytes, may_name, may_call = (
+            allowed.events, allowed.limit_bytes, allowed.may_name, allowed.may_call,
+        )  # fmt: skip
+        passed = self._passed.add
 
         def take(piece: bytes) -> bool:
             if ready or not splitter.is_between or not (count := plain_events(piece)) or piece.count(b"}\n\n") != count:
                 return False
             now, events, read_bytes = clock(), self._events + count, self._read_bytes + len(piece)
-            if now >= until or events > allowed.events or read_bytes > allowed.limit_bytes:
+            if now >= until or events > most_events or read_bytes > most_bytes:
                 return False
-            if not allowed.may_name and piece.startswith(b"event:"):
+            if not may_name and piece.startswith(b"event:"):
                 return False
-            if not allowed.may_call and calls_tool(piece):
+            if not may_call and calls_tool(piece):
                 return False
             if not takes(piece, count):
                 return False
             self._events, self._read_bytes, self._since = events, read_bytes, now
-            hash_on(piece)
-            count_on(piece, count)
+            passed(piece)
             return True
 
         return take
@@ -251,6 +255,7 @@ class PeerReply:
             left_s = self._left_s(within_s)
             try:
                 chunk = await self._answer.piece(min(left_s, self._silence_s)) if left_s > 0 else None
+                self._passed.tell_on()
                 if chunk:
                     self._ready += self._splitter.feed(chunk)
             except TimeoutError as error:
@@ -283,3 +288,9 @@ class PeerReply:
 
     def _cut_short(self, reason: str) -> UpstreamError:
         return UpstreamError(f"the answer of peer {self._name} broke off: {reason}", code="peer_broke")
+
+
+def _note(seen: "hashlib._Hash", most: Seen, events: bytes) -> None:
+    """Plain events that passed as they came: of a method the reply would not be freed at once."""
+    seen.update(events)
+    most.plain(events, events.count(b"\n\n"))

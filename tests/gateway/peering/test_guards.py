@@ -26,7 +26,7 @@ GUARDS = [
     Guard(
         "28: an address to fetch",
         "gateway/wire/rewriting.py",
-        "if not all(_is_inline(image) for image in images):",
+        "if not all(map(_is_inline, images)):",
         "if False:",
         f"{FIELDS}test_what_an_engine_would_fetch_or_does_not_know_pins",
     ),
@@ -168,14 +168,14 @@ GUARDS = [
     Guard(
         "31: events beyond what was asked for, together",
         "gateway/peering/hop/reply.py",
-        "or events > allowed.events or",
+        "or events > most_events or",
         "or",
         "gateway/peering/hop/test_reply.py::test_what_would_not_pass_alone_does_not_pass_as_it_came",
     ),
     Guard(
         "44: a tool call among others",
         "gateway/peering/hop/reply.py",
-        "if not allowed.may_call and calls_tool(piece):",
+        "if not may_call and calls_tool(piece):",
         "if False:",
         "gateway/peering/hop/test_reply.py::test_what_would_not_pass_alone_does_not_pass_as_it_came",
     ),

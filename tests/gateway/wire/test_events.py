@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from gateway.wire.events import (
     DONE,
     EVENT_LIMIT_BYTES,
+    SMALL_BYTES,
+    TOGETHER,
     EventSplitter,
     OversizedEvent,
+    Together,
     calls_tool,
     encode_event,
     plain_events,
@@ -242,3 +245,26 @@ def test_comments_come_out_where_they_are_asked_for(cut: int) -> None:
 def test_what_ends_a_stream_of_named_events_is_told_by_its_name_or_else_its_type(event: bytes, ends: bool) -> None:
     (read,) = EventSplitter().feed(event + b"\n\n")
     assert ends is read.ends_stream
+
+
+def test_words_are_told_on_together_in_their_order_and_none_is_left() -> None:
+    told = list[bytes]()
+    together, words = Together(told.append), [b"data: {%d}\n\n" % number for number in range(2 * TOGETHER + 3)]
+
+    for word in words:
+        together.add(word)
+    together.tell_on()
+    together.tell_on()
+
+    assert b"".join(words) == b"".join(told)
+    assert 3 == len(told)
+
+
+def test_what_is_large_waits_for_nothing() -> None:
+    told = list[bytes]()
+    together = Together(told.append)
+
+    together.add(b"small")
+    together.add(b"x" * (SMALL_BYTES + 1))
+
+    assert [b"small" + b"x" * (SMALL_BYTES + 1)] == told
