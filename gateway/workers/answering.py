@@ -35,13 +35,14 @@ class Answering:
             exchange = FarExchange(frame, self._heads.head(frame.head), self.link.say, self._over)
             self._exchanges[frame.number] = exchange
             self._turns.begin(self._begin, exchange)
+        elif (known := self._exchanges.get(frame.number)) is not None:
+            if isinstance(frame, Gone):
+                del self._exchanges[frame.number]
+                known.lose()
+            else:
+                known.hear(frame)
         elif isinstance(frame, Logged):
             logging.getLogger(frame.name).log(frame.level, "%s", frame.text)
-        elif isinstance(frame, Gone):
-            if (gone := self._exchanges.pop(frame.number, None)) is not None:
-                gone.lose()
-        elif (exchange_ := self._exchanges.get(frame.number)) is not None:
-            exchange_.hear(frame)
 
     def lose(self) -> None:
         """It has ended: so have its clients."""

@@ -64,13 +64,16 @@ class _Carrier:
 class FarExchange(Exchange):
     """See the module. `over` is called once it needs no more messages."""
 
+    # What is so until something happens.
+    _is_asked = False  # for a piece of the body
+    _untaken = 0  # bytes
+    _caught_up: asyncio.Event | None = None
+    _hands: "FarHands | None" = None
+
     def __init__(self, came: Came, head: Head, say: Callable[[Frame], None], over: Callable[[int], None]) -> None:
         super().__init__(_Carrier(came, over), head, came.length)
         self._number, self._say = came.number, say
         self._awaits_word = False  # its worker says that itself, when a piece is asked for
-        self._is_asked, self._untaken = False, 0
-        self._caught_up: asyncio.Event | None = None
-        self._hands: FarHands | None = None
         self.came, self.let_in = came.body, came.let_in
         if came.body is not None:
             self.take_whole(came.body)
@@ -78,7 +81,7 @@ class FarExchange(Exchange):
     def hear(self, frame: Frame) -> None:
         """A message of its worker."""
         match frame:
-            case Held() | Broke() | Passed():
+            case Passed() | Held() | Broke():
                 if self._hands is not None:
                     self._hands.hear(frame)
             case Heard():
@@ -165,11 +168,13 @@ class FarHands:
     _terms: tuple[Terms, Patience, Mapping[str, str]]
     _relay: Relay
 
+    # What is so until something happens.
+    has_passed = is_asking = is_open = False
+    keepalive: tuple[float, Mapping[str, str]] | None = None
+    _coming: asyncio.Future[Held | Broke | Passed] | None = None
+
     def __init__(self, exchange: FarExchange, number: int, say: Callable[[Frame], None]) -> None:
-        self.has_passed = self.is_asking = self.is_open = False
-        self.keepalive: tuple[float, Mapping[str, str]] | None = None
         self._exchange, self._number, self._say = exchange, number, say
-        self._coming: asyncio.Future[Held | Broke | Passed] | None = None
 
     def take(self, terms: Terms, patience: Patience, headers: Mapping[str, str], relay: Relay) -> None:
         self._terms, self._relay = (terms, patience, headers), relay
