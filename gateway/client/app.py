@@ -6,7 +6,6 @@ The generating endpoints are raw ASGI, since every request pays for each layer. 
 
 import asyncio
 import logging
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.client.api_keys import ApiKeys
-from gateway.client.entrance.callers import Callers, Entrance, LetIn
+from gateway.client.entrance.callers import Callers, Entrance, LetIn, request_id_of
 from gateway.client.entrance.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.page.files import is_page
 from gateway.server.answering import AsgiClient, Send
@@ -120,7 +119,7 @@ class ClientApp:
         `let_in`: another process of ours looked who asks, and read what; then the body is here as a whole.
         """
         headers, path = asked.headers, asked.path
-        asked.request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
+        asked.request_id = request_id_of(headers) if let_in is None else let_in.request_id
         asked.extra = common = {"x-request-id": asked.request_id}
         try:
             if let_in is not None and (body := asked.body(self._config.body_limit_bytes)) is not None:

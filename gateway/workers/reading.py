@@ -6,7 +6,7 @@ beginning, as if nobody had: so a worker refuses nobody, and never says what is 
 
 import time
 
-from gateway.client.entrance.callers import Entrance, LetIn
+from gateway.client.entrance.callers import Entrance, LetIn, request_id_of
 from gateway.server.exchange import Exchange
 from gateway.server.packing import is_packed
 from gateway.serving.headers import read_headers
@@ -32,4 +32,4 @@ def let_in(entrance: Entrance, exchange: Exchange, body: bytes) -> LetIn | None:
         request = read_request(call.generates, body, read_headers(exchange.headers).session)
     except (InvalidRequest, RecursionError):
         return None
-    return LetIn(key, Elsewhere(to_tell(request), time.monotonic() - began))
+    return LetIn(request_id_of(exchange.headers), key, Elsewhere(to_tell(request), time.monotonic() - began))

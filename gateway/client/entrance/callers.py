@@ -3,6 +3,7 @@
 Needs nothing but the file of keys, so that a worker (gateway/workers) lets in by the same rules as the peer itself.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +16,8 @@ from gateway.server.callers import is_allowed_host, is_allowed_origin
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.reading.elsewhere import Elsewhere
 
+REQUEST_ID_CHARS = 200  # of what a program calls its request
+
 
 class Callers(msgspec.Struct, frozen=True, array_like=True):
     """What `client` in the configuration says of who may call (gateway.client.app.ClientConfig)."""
@@ -26,10 +29,16 @@ class Callers(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LetIn(msgspec.Struct, frozen=True, array_like=True):
-    """What one process found of a request that it let in: the name of its key, and what its body asks."""
+    """What one process found of a request that it let in: what it is called, whose key it shows, what its body asks."""
 
+    request_id: str
     key: str
     read: Elsewhere
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """What a request is called: as its program has it, or drawn."""
+    return headers.get("x-request-id", "")[:REQUEST_ID_CHARS] or os.urandom(16).hex()
 
 
 class Call(NamedTuple):

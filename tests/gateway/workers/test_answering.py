@@ -62,12 +62,12 @@ async def test_who_was_let_in_by_a_worker_is_not_looked_at_again(
 ) -> None:
     """Unless its body is longer than its owner takes, of which no worker knows."""
     body = json.dumps({"prompt": "x" * 1024}).encode()
-    found = LetIn("phone", Elsewhere(to_tell(read_request("completions", body)), 0.0))
+    found = LetIn("r1", "phone", Elsewhere(to_tell(read_request("completions", body)), 0.0))
     asked, said = list[tuple[object, ...]](), list[Frame]()
 
     class Dispatching:
         async def answer(self, *given: object) -> None:
-            asked.append((*given[:2], *given[5:]))
+            asked.append((*given[:2], *given[4:]))
 
     config = ClientConfig(body_limit_bytes=limit_bytes)
     app = ClientApp(Dispatching(), None, config, ApiKeys(tmp_path / "keys"), lambda token: False)  # type: ignore[arg-type]
@@ -77,7 +77,7 @@ async def test_who_was_let_in_by_a_worker_is_not_looked_at_again(
     made.hear(frame)
     await rest(made)
 
-    assert ([("completions", body, "phone", found.read)] if is_told else []) == asked
+    assert ([("completions", body, "r1", "phone", found.read)] if is_told else []) == asked
     assert is_told or any(isinstance(one, Begin) and one.status == 413 for one in said)
 
 

@@ -42,7 +42,7 @@ LOAN = Loan(
     {"x-request-id": "r"}, "r", True, 10.0, {"server-timing": "route"},
 )  # fmt: skip
 FAILED = Failed("it stalled", 502, "engine_timeout", 2.5, True, False, b"{}")
-LET_IN = LetIn("phone", Elsewhere(to_tell(read_request("completions", b'{"prompt":"hi"}')), 0.5))
+LET_IN = LetIn("r1", "phone", Elsewhere(to_tell(read_request("completions", b'{"prompt":"hi"}')), 0.5))
 WORKER = (
     Came(1, Told(7, "POST", b"/", "1.1", [(b"host", b"x"), (b"x", b"\xff")], True), None, *PLACES, b"{}"),
     Came(1, 7, b"12", *PLACES, b"{}", LET_IN),

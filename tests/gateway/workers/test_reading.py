@@ -31,10 +31,16 @@ def at_the_door(home: Path, *headers: tuple[str, str], body: bytes = BODY, path:
 async def test_what_is_right_is_let_in_and_read(tmp_path: Path) -> None:
     key = ApiKeys(tmp_path / "api_keys.json").add("phone")
 
-    found = at_the_door(tmp_path, HOST, ("authorization", f"Bearer {key}"), ("x-session-id", "s"))
+    found = at_the_door(
+        tmp_path, HOST, ("authorization", f"Bearer {key}"), ("x-session-id", "s"), ("x-request-id", "r1")
+    )
 
     assert found is not None
-    assert ("phone", to_tell(read_request("chat/completions", BODY, "s"))) == (found.key, found.read.asks)
+    assert ("r1", "phone", to_tell(read_request("chat/completions", BODY, "s"))) == (
+        found.request_id,
+        found.key,
+        found.read.asks,
+    )
 
 
 async def test_where_there_are_keys_the_owner_looks_at_who_shows_none(tmp_path: Path) -> None:
