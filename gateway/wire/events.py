@@ -91,18 +91,29 @@ def plain_events(piece: bytes) -> int:
     end, as in Responses and Messages. None tells an error, a usage or the end, none has an id, a comment or another
     line end. Nothing is parsed: a quote inside a text is escaped.
     """
-    count = piece.count(b"\n\n")
+    if piece.startswith(b"data: {") and piece.find(b"\n") == len(piece) - 2 and piece.endswith(b"\n\n"):
+        count = 1  # as nearly all come
+    elif not (count := _several(piece)):
+        return 0
+    if b"\r" in piece or b'"error"' in piece or (b'"usage"' in piece and not tells_no_usage(piece)):
+        return 0
+    return count
+
+
+def _several(piece: bytes) -> int:
+    """How many events `piece` is by its lines, or one that is named; 0 where it is none, or no whole ones."""
+    count, lines = piece.count(b"\n\n"), piece.count(b"\n")
+    if not piece.endswith(b"\n\n"):
+        return 0
     if piece.startswith(b"data: {"):
-        is_plain = piece.count(b"\n") == 2 * count and (count == 1 or piece.count(b"\n\ndata: {") == count - 1)
+        is_plain = lines == 2 * count and piece.count(b"\n\ndata: {") == count - 1
     else:
         is_plain = (
             piece.startswith(b"event: ")
-            and piece.count(b"\n") == 3 * count == 3 * piece.count(b"delta\ndata: {")
+            and lines == 3 * count == 3 * piece.count(b"delta\ndata: {")
             and piece.count(b"\n\nevent: ") == count - 1
         )
-    if not is_plain or b"\r" in piece or b'"error"' in piece or piece[-2:] != b"\n\n":
-        return 0
-    return count if b'"usage"' not in piece or tells_no_usage(piece) else 0
+    return count if is_plain else 0
 
 
 def tells_no_usage(data: bytes) -> bool:
