@@ -107,30 +107,32 @@ class Hears(Protocol):
         ...
 
 
-class Relay:
-    """Passes on the answer of one attempt; afterwards it is known what was seen of it."""
+def _unchanged(body: bytes) -> bytes:
+    return body
 
+
+class Relay(msgspec.Struct, eq=False):
+    """Passes on the answer of one attempt; afterwards it is known what was seen of it.
+
+    `said`: what others said before who gave up, where the answer goes on with that.
+    """
+
+    terms: Terms
+    counted: Counted
+    clock: Callable[[], float]
+    heard: Hears | None = None
+    said: Said | None = None
     first_event_at: float | None = None
     from_documents: bool | None = None
-    _came: list[bytes]  # plain events that were not counted, nor heard, yet
-    _passed: list[bytes]  # the same as they were sent
-
-    def __init__(
-        self,
-        terms: Terms,
-        counted: Counted,
-        clock: Callable[[], float],
-        heard: Hears | None = None,
-        said: Said | None = None,
-    ) -> None:
-        """`said`: what others said before who gave up, where the answer goes on with that."""
-        self.counted, self.heard = counted, heard
-        self._terms, self._clock, self._said = terms, clock, said
-        self._rename = _unchanged if terms.model == terms.shown_model else _renamer(terms)
+    _came: list[bytes] = []  # plain events that were not counted, nor heard, yet
+    _passed: list[bytes] = []  # the same as they were sent
+    _rename: Callable[[bytes], bytes] = _unchanged
 
     async def pass_on(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         """Answer the client; `headers` are told it. Raises UpstreamError."""
-        status, terms = reply.status, self._terms
+        status, terms = reply.status, self.terms
+        if terms.model != terms.shown_model:
+            self._rename = _renamer(terms)
         is_stream = status == 200 and reply.is_stream
         unasked = gathered(terms.endpoint) if is_stream and not terms.stream else None
         if is_stream and unasked is None:
@@ -152,24 +154,23 @@ class Relay:
 
     def whole(self, body: bytes) -> None:
         """An answer in one piece has come."""
-        self.first_event_at = self._clock()
+        self.first_event_at = self.clock()
         self.counted.whole(body)
 
     async def _stream_whole(self, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
         """The engine ignored that a stream was asked for: the client gets one all the same."""
-        events = as_events(body, include_usage=self._terms.include_usage)
+        events = as_events(body, include_usage=self.terms.include_usage)
         await client.start(200, STREAM, headers)
         await client.send(b"".join(events), more=False)
 
     async def _relay_events(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
-        self._came, self._passed = [], []
         try:
             await self._relay_each(reply, client, headers)
         finally:
             self._count_poured()
 
     async def _relay_each(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
-        is_done, goes_on = False, self._said is not None
+        is_done, goes_on = False, self.said is not None
         async for events in reads(reply, None if goes_on else self._pusher(client)):
             self._count_poured()
             sent = list[bytes]()  # those that came together go on together
@@ -183,7 +184,7 @@ class Relay:
                     await client.comment(event.raw)
                     continue
                 if self.first_event_at is None:
-                    self.first_event_at = self._clock()
+                    self.first_event_at = self.clock()
                     if goes_on:
                         await client.comment(f": continued by {headers['x-ppai-peer']}\n\n".encode())
                     else:
@@ -192,7 +193,7 @@ class Relay:
                     await self._continue(event, client)
                     continue
                 is_usage = self.counted.event(event.data)
-                if not is_usage or self._terms.include_usage:  # we may have asked for it, and the client not
+                if not is_usage or self.terms.include_usage:  # we may have asked for it, and the client not
                     is_done = event.is_done
                     sent.append(self._rename(event.raw))
             await self._send(client, sent, more=not is_done)
@@ -240,13 +241,13 @@ class Relay:
 
     async def _continue(self, event: Event, client: Client) -> None:
         """An event of whoever goes on with what another began."""
-        assert self._said is not None, "an answer goes on that was heard"
+        assert self.said is not None, "an answer goes on that was heard"
         is_usage = self.counted.event(event.data)
         try:
-            passed = self._said.passed_on(self._rename(event.data))
+            passed = self.said.passed_on(self._rename(event.data))
         except UNREADABLE as error:
             raise UpstreamError("whoever goes on sent no part of an answer", code="bad_stream") from error
-        if passed and (not is_usage or self._terms.include_usage):
+        if passed and (not is_usage or self.terms.include_usage):
             await client.send(passed, more=True)
 
 
@@ -276,13 +277,7 @@ def _renamer(terms: Terms) -> Callable[[bytes], bytes]:
     Inside a JSON string quotes are escaped, so the pattern can only meet a real key.
     """
     model, shown = terms.model, terms.shown_model
-    if model == shown:
-        return _unchanged
     pattern = re.compile(rb'"model"(\s*):(\s*)' + re.escape(msgspec.json.encode(model)))
     replacement = rb'"model"\1:\2' + msgspec.json.encode(shown).replace(b"\\", b"\\\\")
     count = 0 if terms.endpoint in AGENT_ENDPOINTS else 1  # of chat it stands once; a named event repeats the request
     return lambda body: pattern.sub(replacement, body, count=count)
-
-
-def _unchanged(body: bytes) -> bytes:
-    return body
