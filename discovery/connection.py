@@ -158,7 +158,10 @@ class Answer:
         if not self.is_released:
             self.is_released = True
             self._takes = None  # whoever takes has this object, and would with it not be freed at once
-            self.connection.released(at_its_end)
+            if self.is_complete:
+                self.connection.rest()
+            else:
+                self.connection.left(at_its_end)
             if self.ended is not None:
                 self.ended()
 
@@ -301,11 +304,9 @@ class Connection(asyncio.Protocol):
             self._is_held = False
             self._transport.resume_reading()
 
-    def released(self, at_its_end: bool) -> None:
-        """The present answer has ended for its reader: keep the connection, linger, or close it."""
-        if self._answer and self._answer.is_complete:
-            self._rest()
-        elif at_its_end and not self._transport.is_closing():
+    def left(self, at_its_end: bool) -> None:
+        """The present answer has ended for its reader, but is not complete: linger for its end, or close."""
+        if at_its_end and not self._transport.is_closing():
             self._lingering = self.loop.call_later(LINGER_S, self._transport.abort)
         else:
             self._transport.abort()
@@ -402,10 +403,10 @@ class Connection(asyncio.Protocol):
         if self._answer and self._answer.has_head:
             self._answer.is_complete = True
             if self._answer.is_released:  # the connection was lingering for this end mark
-                self._rest()
+                self.rest()
 
-    def _rest(self) -> None:
-        """Become idle, or close where the server does not keep the connection."""
+    def rest(self) -> None:
+        """The present answer is complete, and read: become idle, or close where the server does not keep the connection."""
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None

@@ -41,7 +41,8 @@ class KnownHeads(Generic[Head]):
     def __init__(self, limit_bytes: int = HEAD_BYTES) -> None:
         """`limit_bytes`: of the longest head that may be read at all."""
         self._limit_bytes = min(HEAD_BYTES, limit_bytes - _DIGITS_LIMIT)
-        self._known = dict[tuple[bytes, bytes], tuple[bytes, Head]]()  # by the bytes before the length and behind it
+        # by the bytes before the length and behind it: (the length's digits, the length, what was read)
+        self._known = dict[tuple[bytes, bytes], tuple[bytes, int, Head]]()
         self._seen = set[int]()
 
     def find(self, data: bytes) -> tuple[Head, bytes | None, int, bytes] | None:
@@ -55,9 +56,9 @@ class KnownHeads(Generic[Head]):
         known = self._known.get((before, after))
         if known is None or not ends:
             return None
-        had, head = known
-        if length == had:
-            return head, None, int(length), behind
+        digits, size, head = known
+        if length == digits:
+            return head, None, size, behind
         if not length.isdigit() or len(length) > _DIGITS_LIMIT:
             return None
         return head, length, int(length), behind
@@ -72,7 +73,7 @@ class KnownHeads(Generic[Head]):
             return
         key = before, after
         if (seen := hash(key)) in self._seen:
-            self._known[key] = length, head
+            self._known[key] = length, int(length), head
             if len(self._known) > KNOWN_LIMIT:
                 del self._known[next(iter(self._known))]
         else:
