@@ -225,7 +225,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser: httptools.HttpResponseParser
         self._answer: Answer | None = None  # None while idle
-        self._lines: dict[bytes, bytes] = {}  # of the head under way, and then of trailers, which nobody reads
+        self._lines: dict[bytes, bytes] = {}  # of the head, and then of trailers, which nobody reads
         self._came: list[bytes] = []  # of the body, in what is being parsed
         # The parser calls these, often, without a step of Python's interpreter.
         self.on_header, self.on_body = self._lines.__setitem__, self._came.append
@@ -239,12 +239,13 @@ class Connection(asyncio.Protocol):
         self.looks_at = inf  # when it is due
         self._lingering: asyncio.TimerHandle | None = None  # ends the connection
 
-    def ask(self, head: bytes, body: Pieces) -> Answer:
-        """Send a request; its answer fills as it comes."""
+    def ask(self, lines: bytes, body: Pieces) -> Answer:
+        """Send a request; its answer fills as it comes. `lines`: of its head, but for the length of a body."""
         self._unparsed = 0
         self._lines.clear()
         answer = self._answer = Answer(self)
         size = len(body[0]) if len(body) == 1 else sum(map(len, body))
+        head = b"%bcontent-length: %d\r\n\r\n" % (lines, size) if body else lines + b"\r\n"
         if size <= SLICE_BYTES:
             self._sent_bytes = size
             self._transport.write(b"".join((head, *body)))
@@ -393,11 +394,11 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         answer, lines, status = self._answer, self._lines, self._parser.get_status_code()
         assert answer, "data_received parses only while somebody waits"
-        if status >= 200:  # else it is informational; the answer comes after it
-            headers = dict(zip(map(str.lower, map(_TEXT, lines)), map(_TEXT, lines.values()), strict=True))
-            answer.status, answer.headers, answer.has_head = status, headers, True
-            self._is_kept = self._parser.should_keep_alive()
-        lines.clear()
+        if status < 200:  # informational; the answer comes after it
+            lines.clear()
+            return
+        answer.headers = dict(zip(map(str.lower, map(_TEXT, lines)), map(_TEXT, lines.values()), strict=True))
+        answer.status, answer.has_head, self._is_kept = status, True, self._parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
         if self._answer and self._answer.has_head:
@@ -406,7 +407,7 @@ class Connection(asyncio.Protocol):
                 self.rest()
 
     def rest(self) -> None:
-        """The present answer is complete, and read: become idle, or close where the server does not keep the connection."""
+        """The present answer is complete, and read: become idle, or close where the server keeps no connection."""
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None

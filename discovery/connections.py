@@ -53,22 +53,18 @@ class Connections:
 
     async def send(self, lines: bytes, body: Pieces, *, keep: bool, within_s: float) -> Answer:
         """As `post`, by `lines` (see there) that were made for the same `keep`."""
-        head, until = with_length(lines, body), asyncio.get_running_loop().time() + within_s
+        until = asyncio.get_running_loop().time() + within_s
         if keep and self._idle:
             try:
-                return await self._idle.pop().ask(head, body).begun(until)
+                return await self._idle.pop().ask(lines, body).begun(until)
             except NothingCame:
                 pass
-        return await (await self.dial()).ask(head, body).begun(until)
+        return await (await self.dial()).ask(lines, body).begun(until)
 
     def lines(self, path: str, headers: Mapping[str, str], *, keep: bool = True, method: str = "POST") -> bytes:
         """What each request to `path` with these headers begins with, its body's length not yet said."""
         closing = b"" if keep else b"connection: close\r\n"
         return f"{method} {path} HTTP/1.1\r\nhost: {self.authority}\r\n".encode() + header_lines(headers) + closing
-
-    def head(self, path: str, headers: Mapping[str, str], body: Pieces) -> bytes:
-        """The head of a request to post `body`."""
-        return with_length(self.lines(path, headers), body)
 
     def kept(self) -> Connection | None:
         """A connection that was kept, to ask on; None where there is none."""
@@ -138,13 +134,6 @@ def header_lines(headers: Mapping[str, str]) -> bytes:
     if not "".join(headers.values()).isprintable():
         headers = {name: _printable(value) for name, value in headers.items()}
     return ("\r\n".join(map(": ".join, headers.items())) + "\r\n").encode("latin-1", "replace")
-
-
-def with_length(lines: bytes, body: Pieces) -> bytes:
-    """A head of these lines, whose last one says how long the body is, if there is one."""
-    if not body:
-        return lines + b"\r\n"
-    return b"%bcontent-length: %d\r\n\r\n" % (lines, len(body[0]) if len(body) == 1 else sum(map(len, body)))
 
 
 def _printable(value: str) -> str:

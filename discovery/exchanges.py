@@ -190,8 +190,8 @@ class Exchanges:
         """Ask on this connection, in this session of it. Raises ConnectionBroken, TimeoutError."""
         pieces = request.body.pieces
         said = HEADERS if session is None else {}
-        head = way.head(request.path, {**said, **request.headers, **self._proof(request, session)}, pieces)
-        answer, now = connection.ask(head, pieces), asyncio.get_running_loop().time()
+        lines = way.lines(request.path, {**said, **request.headers, **self._proof(request, session)})
+        answer, now = connection.ask(lines, pieces), asyncio.get_running_loop().time()
         answer.asked_at = now
         is_large = sum(map(len, pieces)) > AT_ONCE_BYTES
         if is_large and not await answer.begins(now + answer_s / LOOKS):  # most have begun by then

@@ -24,7 +24,7 @@ import httptools
 
 from discovery.heads import KnownHeads
 from discovery.uploads import acknowledged_bytes
-from gateway.server.exchange import STATUS_LINES, Exchange
+from gateway.server.exchange import READ_AHEAD_BYTES, STATUS_LINES, Exchange
 from gateway.server.fields import Head, size_of, without_offer
 from gateway.server.flow import FlowControl, address
 from gateway.server.places import Place
@@ -182,17 +182,16 @@ class Connection(asyncio.Protocol):
 
         `length`: digits of its body's length, `size`, where they are others than those that the head had.
         """
-        exchange = Exchange(self, head, length)
-        behind = b""
         if len(data) < size:
-            self._await_body(exchange)
+            self._await_body(Exchange(self, head, length))
             self._uncounted = size
             return self._count(data)
-        if len(data) > size:
-            data, behind = data[:size], data[size:]
-        exchange.take_whole(data)
-        self._reading, self._dropped_bytes, self._unparsed = exchange, 0, 0
+        body, behind = data[:size], data[size:]
+        self._reading = exchange = Exchange(self, head, length, body)
+        self._dropped_bytes = self._unparsed = 0
         self._head_until = self._place.idle_since = None
+        if size > READ_AHEAD_BYTES:
+            self.flow.pause_reading()
         self._answer(exchange)
         return behind
 

@@ -66,13 +66,17 @@ class Exchange(AsgiClient):
         connection: Carrier,
         head: Head,
         length: bytes | None = None,
+        body: bytes | None = None,
     ) -> None:
-        """`length`: digits of the body's, where they are others than those of `head`."""
+        """`length`: digits of the body's, where they are others than those of `head`. `body`: all of it, if it came."""
         self.connection, self.head, self.length = connection, head, length
         self.method, self.path, self.version, self.keeps_alive = head.method, head.path, head.version, head.keeps_alive
         self.headers = head.headers if length is None else head.of_length(length)
         self._awaits_word = head.awaits_word
         self._pieces: list[bytes] = []
+        if body is not None:
+            self._pieces.append(body)
+            self._waiting_bytes, self._is_whole = len(body), True
 
     @property
     def ip(self) -> str:
@@ -123,12 +127,6 @@ class Exchange(AsgiClient):
             self.connection.flow.pause_reading()
         if self._news is not None:
             self._news.set()
-
-    def take_whole(self, body: bytes) -> None:
-        """All of the body, with its head."""
-        self._pieces, self._waiting_bytes, self._is_whole = [body], len(body), True
-        if len(body) > READ_AHEAD_BYTES:
-            self.connection.flow.pause_reading()
 
     def took_all(self) -> None:
         self._is_whole = True
@@ -298,7 +296,7 @@ class Exchange(AsgiClient):
             self.write(body, more=False)
         else:
             self.write_whole(status, lines, body)
-        self.sent += 1
+        self.sent = 1
 
     def hang_up(self) -> None:
         """Close the connection at once, so that nobody takes what was sent for the whole."""

@@ -25,7 +25,7 @@ class Engine:
         self.open += 1
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
                 self.requests.append(head + await reader.readexactly(length if self.reads_bodies else 0))
                 await self._say(reader, writer)
                 if not self.reads_bodies:
