@@ -20,9 +20,9 @@ class Answering:
     """See the module. `link` is our end of the stream of messages."""
 
     def __init__(self, meet: Meet, turns: Turns[FarExchange]) -> None:
-        """`meet` answers a request (gateway.server.connection.meeting); of one that a worker let in and read it is
+        """`meet` answers a request (gateway.server.connection.meeting). `turns`: of all workers.
 
-        given `let_in`, what the worker found. `turns`: of all workers.
+        It is also given `let_in`, what the worker found, of a request that a worker let in and read.
         """
         self.link = Link(FROM_WORKER, self.hear, self.lose)
         self.tasks = set[asyncio.Task[None]]()
