@@ -34,7 +34,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
     "upstream write": (
         *(f"discovery/connections.py:{name}" for name in ("post", "send", "dial")),
         *(f"discovery/connection.py:{name}" for name in ("ask", "_send_on")),
-        *("gateway/serving/dispatch.py:target_of", "gateway/peering/hop/reply.py:begin", "discovery/request_auth.py"),
+        *("gateway/serving/dispatch.py:target", "gateway/peering/hop/reply.py:begin", "discovery/request_auth.py"),
     ),
     "dispatch": ("gateway/serving/attempts.py", "gateway/capacity/", "gateway/routing/course.py"),
     "relay": (
