@@ -9,6 +9,7 @@ import socket
 import ssl
 from asyncio import FIRST_COMPLETED
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from discovery.buffered import Buffered
@@ -79,6 +80,7 @@ def bind(host: str, port: int, flag: str, *, is_shared: bool = False) -> socket.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
+        listener.listen(2048)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -86,7 +88,6 @@ def bind(host: str, port: int, flag: str, *, is_shared: bool = False) -> socket.
                 f"port {port} on {host} is taken; stop the program there or choose another: {flag} N"
             ) from error
         raise PortTaken(f"cannot listen on {host} port {port}: {error.strerror}; choose another: {flag} N") from error
-    listener.listen(2048)
     listener.setblocking(False)
     return listener
 
@@ -95,8 +96,13 @@ def bind_shared(host: str, port: int, flag: str, number: int) -> list[socket.soc
     """So many listening sockets at one place, among which the system divides connections (Linux). Raises PortTaken."""
     if port:  # sharing is with anybody who would share: so first see that nobody is there
         bind(host, port, flag).close()
-    first = bind(host, port, flag, is_shared=True)
-    return [first, *(bind(host, first.getsockname()[1], flag, is_shared=True) for _ in range(number - 1))]
+    with ExitStack() as stack:
+        listeners = list[socket.socket]()
+        for _ in range(number):
+            listeners.append(stack.enter_context(bind(host, port, flag, is_shared=True)))
+            port = listeners[0].getsockname()[1]
+        stack.pop_all()  # all are there: the caller closes them
+    return listeners
 
 
 def url_of(listener: socket.socket, scheme: str = "http") -> str:

@@ -8,9 +8,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from gateway.server import listeners
 from gateway.server.exchange import Exchange
 from gateway.server.listeners import PortTaken, bind, bind_shared
 from gateway.workers import crew
@@ -181,6 +183,22 @@ async def test_a_port_is_shared_with_nobody_else() -> None:
             bind_shared("127.0.0.1", port, "--port", 2)
         with pytest.raises(PortTaken):
             bind("127.0.0.1", port, "--port")
+
+
+def test_where_one_of_several_listeners_cannot_be_had_none_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[socket.socket]()
+
+    def until_two(*place: Any, **how: Any) -> socket.socket:
+        if len(made) == 2:
+            raise PortTaken("too many open files")
+        made.append(bind(*place, **how))
+        return made[-1]
+
+    monkeypatch.setattr(listeners, "bind", until_two)
+    with pytest.raises(PortTaken):
+        bind_shared("127.0.0.1", 0, "--port", 3)
+
+    assert [-1, -1] == [listener.fileno() for listener in made]
 
 
 def test_auto_is_for_machines_with_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
