@@ -21,10 +21,13 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway.telemetry import genai
+from gateway.telemetry.counts import OTHER, SERIES_LIMIT
 from gateway.telemetry.otel import TRACEPARENT, Ended, OtelConfig
 from gateway.version import own_version
+from gateway.wire.text import one_line
 
 CLOSE_S = 3.0  # for what is left to be sent at the end
+ERROR_CHARS = 64  # of an error's code, which may be another peer's word
 
 _W3C = TraceContextTextMapPropagator()
 
@@ -33,7 +36,7 @@ class OpenTelemetry:
     """The Tracing (otel.py) of a peer that has a collector."""
 
     def __init__(self, config: OtelConfig, peer: str, close_s: float = CLOSE_S) -> None:
-        self._close_s = close_s
+        self._close_s, self._errors = close_s, set[str]()
         place, self.across_peers = config.endpoint.rstrip("/"), config.across_peers
         about = {"service.name": "ppai", "service.version": own_version(), "service.instance.id": peer}
         resource = Resource.create(about)
@@ -54,6 +57,13 @@ class OpenTelemetry:
 
     def served(self, headers: Mapping[str, str], *, is_known: bool) -> "_Served":
         return _Served(self, _parent(headers) if is_known and self.across_peers else None)
+
+    def error(self, outcome: Ended) -> str:
+        """Why it failed, in a line. Each is a series: what others make up is `other` beyond SERIES_LIMIT of them."""
+        code = one_line(outcome.error or "")[:ERROR_CHARS] or outcome.status
+        if len(self._errors) < SERIES_LIMIT:
+            self._errors.add(code)
+        return code if code in self._errors else OTHER
 
     async def close(self) -> None:
         ending = threading.Thread(target=self._shut_down, daemon=True)  # a collector that hangs holds nobody up
@@ -96,8 +106,7 @@ class _Request:
         if span is None:  # it ended at our own door
             return
         labels, tracing = self._labels, self._tracing
-        _tell(span, labels, outcome)
-        tracing.client_duration.record(outcome.latency_s, _with_error(labels, outcome))
+        tracing.client_duration.record(outcome.latency_s, _tell(tracing, span, labels, outcome))
         if outcome.status != "ok":
             return
         if outcome.ttft_s is not None:
@@ -130,8 +139,7 @@ class _Served:
         operation, tracing = genai.operation(endpoint), self._tracing
         labels = {genai.OPERATION: operation, genai.PROVIDER: genai.PPAI, genai.REQUEST_MODEL: model}
         self._span.update_name(f"{operation} {model}".strip() or "served")
-        _tell(self._span, labels, outcome)
-        tracing.server_duration.record(outcome.latency_s, _with_error(labels, outcome))
+        tracing.server_duration.record(outcome.latency_s, _tell(tracing, self._span, labels, outcome))
         if outcome.status == "ok" and outcome.ttft_s is not None:
             tracing.server_first_token.record(outcome.ttft_s, labels)
             if outcome.tokens > 1:
@@ -144,18 +152,16 @@ def _parent(headers: Mapping[str, str]) -> Context | None:
     return _W3C.extract({TRACEPARENT: said}, Context()) if said else Context()
 
 
-def _tell(span: Span, labels: Mapping[str, str], outcome: Ended) -> None:
-    """How it went, and that it ended."""
+def _tell(tracing: OpenTelemetry, span: Span, labels: dict[str, str], outcome: Ended) -> dict[str, str]:
+    """How it went, and that it ended; the labels of how long it took."""
     span.set_attributes({**labels, genai.RESPONSE_MODEL: labels[genai.REQUEST_MODEL], "ppai.status": outcome.status})
     span.set_attributes({genai.INPUT_TOKENS: outcome.prompt_tokens, genai.OUTPUT_TOKENS: outcome.tokens})
     span.set_attribute(genai.IS_STREAM, outcome.ttft_s is not None)
     if outcome.ttft_s is not None:
         span.set_attribute(genai.FIRST_CHUNK_S, outcome.ttft_s)
     if outcome.status != "ok":
-        span.set_attribute(genai.ERROR, outcome.error or outcome.status)
+        labels = {**labels, genai.ERROR: tracing.error(outcome)}
+        span.set_attribute(genai.ERROR, labels[genai.ERROR])
         span.set_status(StatusCode.ERROR)
     span.end()
-
-
-def _with_error(labels: dict[str, str], outcome: Ended) -> dict[str, str]:
-    return labels if outcome.status == "ok" else {**labels, genai.ERROR: outcome.error or outcome.status}
+    return labels

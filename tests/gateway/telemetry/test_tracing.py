@@ -6,8 +6,9 @@ from time import monotonic
 import pytest
 
 from gateway.telemetry import genai
+from gateway.telemetry.counts import SERIES_LIMIT
 from gateway.telemetry.otel import Ended, OtelConfig
-from gateway.telemetry.tracing import OpenTelemetry
+from gateway.telemetry.tracing import ERROR_CHARS, OpenTelemetry
 from tests.collector import Collector, Span, collecting
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -69,6 +70,21 @@ async def test_metrics_have_the_conventions_names_and_our_bounds() -> None:
     assert [2, 1, 2, 1] == [*counts.values()]
     [per_token] = collector.metrics["ada", genai.SERVER_PER_TOKEN]
     assert (0.5, list(genai.TOKEN_BOUNDS_S)) == (per_token.sum, list(per_token.explicit_bounds))
+
+
+async def test_a_code_that_others_make_up_is_a_line_and_makes_a_bounded_number_of_series() -> None:
+    """A refusal's code is the other peer's word."""
+
+    def does(tracing: OpenTelemetry) -> None:
+        for number in range(200):
+            trace = tracing.served({}, is_known=True)
+            trace.ended("chat/completions", "small", Ended("failed", f"{number}\n\x1b[2J" + "x" * 999, None, 0.1, 7, 0))
+
+    collector = await told(does=does)
+
+    codes = {str(span.attributes[genai.ERROR]) for span in collector.spans}
+    assert all(code.isprintable() and len(code) <= ERROR_CHARS for code in codes)
+    assert SERIES_LIMIT + 1 == len(codes) == len(collector.metrics["ada", genai.SERVER_DURATION])
 
 
 async def test_an_answer_without_tokens_is_no_answer_of_zero_tokens() -> None:
