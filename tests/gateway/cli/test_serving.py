@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.cli.serving import serve
-from gateway.config import ConfigError
+from gateway.config import Config, ConfigError
+from gateway.home.folder import Home
 from gateway.runtime import running
 
 
@@ -57,3 +58,20 @@ def test_all_that_serve_says_is_in_the_form_of_the_log(
     if kind == "json":
         lines = [json.loads(line)["message"] for line in lines]
     assert [f"starting a peer from {tmp_path}", "stopping"] == lines
+
+
+def test_large_blocks_go_back_to_the_system_from_before_a_peer_reads_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did = list[str]()
+
+    def check(*_: object) -> None:
+        did.append("read")
+        raise ConfigError("it ends here")
+
+    monkeypatch.setattr(running, "return_large_blocks", lambda: did.append("told the C library"))
+    monkeypatch.setattr(running, "check", check)
+    with pytest.raises(ConfigError):
+        running.run_peer(Config(), Home(tmp_path), lambda said: None)
+
+    assert ["told the C library", "read"] == did
