@@ -183,10 +183,6 @@ def _links(rng: Random, words: Sequence[str]) -> str:
     return _joined(rng, 1, 6, link, "\n")
 
 
-def _syllables(rng: Random) -> str:
-    return "".join(rng.choices(_SYLLABLES, k=rng.randrange(1, 5)))
-
-
 _BOXES = "".join(map(chr, (*range(0x2500, 0x25A0), *range(0x2190, 0x2200))))
 _LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 KINDS: Mapping[str, _Kind] = {

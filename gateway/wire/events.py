@@ -193,11 +193,6 @@ class EventSplitter:
         """Whether the bytes so far ended with an event."""
         return self._has_begun and not self._rest
 
-    @property
-    def has_rest(self) -> bool:
-        """Whether the stream stopped inside an event."""
-        return bool(self._rest.strip())
-
 
 def parse_event(block: bytes) -> Event | None:
     """The event in one block of lines, without `id:` (which breaks SDKs); None where there is no data.

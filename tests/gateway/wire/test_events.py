@@ -34,7 +34,7 @@ def test_chunk_boundaries_do_not_matter(cuts: list[int]) -> None:
     events = [event for a, b in pairwise(edges) for event in splitter.feed(STREAM[a:b])]
 
     assert [b'{"a":1}', b'{"b":2}', b'{"c":3}', b"[DONE]"] == [event.data for event in events]
-    assert not splitter.has_rest
+    assert splitter.is_between
 
 
 @given(st.lists(st.sampled_from([b"data: x", b"\n", b"\r", b"\r\n", b"\n\n", b": c"]), max_size=16), st.integers(1, 5))
@@ -134,7 +134,7 @@ def test_half_an_event_is_kept_back() -> None:
     splitter = EventSplitter()
 
     assert [] == splitter.feed(b'data: {"a"')
-    assert splitter.has_rest
+    assert not splitter.is_between
 
 
 def test_an_endless_event_is_refused() -> None:
