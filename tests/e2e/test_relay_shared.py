@@ -105,7 +105,7 @@ async def test_ten_times_its_bytes_cost_one_peer_its_answers_and_nobody_else_a_f
                 await asyncio.gather(asks.wait(), asyncio.sleep(every_s))
                 heard[(await cluster.ask("ada", {"x-ppai-route": "ben"}))[0]] += 1
 
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(300):  # many large answers, one after the other
             burst = asyncio.create_task(ask_ben(0.0))
             asks.set()
             while not any(status != 200 for status in heard):
@@ -126,4 +126,5 @@ async def test_ten_times_its_bytes_cost_one_peer_its_answers_and_nobody_else_a_f
             f"p99 {p99(quiet):.1f} ms, {p99(beside):.1f} beside: {ratio:.2f}; medians {statistics.median(quiet):.1f} "
             f"and {statistics.median(beside):.1f}; ben's answers {dict(heard)}"
         )
-        assert heard[200] < heard.total() and ratio < 2
+        # The rounds alternate, so that what else the machine does weighs on both alike.
+        assert heard[200] < heard.total() and ratio < 1.2
