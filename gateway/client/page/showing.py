@@ -23,7 +23,6 @@ from gateway.client.running import RunningPeer
 from gateway.client.status import engine_rows, known_peer, missing_here
 from gateway.client.views import KnownPeer, agent_row, invite_row, peer_row, waiting_lines
 from gateway.privacy.rules import checked
-from gateway.topics.mixing import in_categories
 from gateway.version import own_version
 
 OWNERS = ("request/", "invite/", "tab/", "rule/")  # keys that only the owner may see
@@ -49,7 +48,8 @@ class Showing:
     def __init__(self, peer: RunningPeer) -> None:
         self._peer = peer
         self._good: dict[PeerId, tuple[tuple[Agent, ...], bytes]] = {}
-        self._names, self._owner = in_categories(peer.dispatcher.decider.reader.gate.categories)
+        categories = peer.dispatcher.decider.reader.gate.categories
+        self._names, self._owner = np.unique(np.array(categories), return_inverse=True)
 
     def loads(self) -> dict[str, tuple[int, int] | None]:
         """(jobs in its engines, jobs that wait) of this machine, as `me`, and of each peer; None where not known."""
@@ -100,7 +100,7 @@ class Showing:
             "network": network.admission.net,
             "admission": network.admission.mode,
             "addresses": [str(address) for address in network.addresses()],
-            "categories": self._names,
+            "categories": self._names.tolist(),
             "reading": peer.dispatcher.decider.reader.problem,
             "missing": missing_here(peer),
             "say": waiting_lines(network.waiting()),
