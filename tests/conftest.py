@@ -1,8 +1,16 @@
-"""How long a slow test may take, and which one begins first."""
+"""How long a slow test may take, which one begins first, and that an interrupt reaches whoever is interrupted."""
+
+import signal
 
 import pytest
 
 SLOW_S = 600.0  # of a slow test that names no limit of its own; the limit of pyproject.toml is for those of `make test`
+
+
+def pytest_configure() -> None:
+    """A shell's `&` has SIGINT ignored, also by processes that a test starts: who interrupts one would wait in vain."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
-"""tests/conftest.py: slow tests begin first and have minutes, all others neither."""
+"""tests/conftest.py: slow tests begin first and have minutes, all others neither; an interrupt is never ignored."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,21 @@ def test_slow_tests_have_minutes_and_the_longest_begin_first(pytester: pytest.Py
     done.assert_outcomes(passed=4)
     order = [line.partition("::")[2].split()[0] for line in done.outlines if " PASSED" in line]
     assert ["test_half_an_hour", "test_slow", "test_fast", "test_fast_with_a_limit"] == order
+
+
+def test_an_interrupt_reaches_tests_where_whoever_began_them_has_it_ignored(pytester: pytest.Pytester) -> None:
+    pytester.makeini(SETTINGS)
+    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text(encoding="utf-8"))
+    pytester.makepyfile("""
+        import signal
+
+        def test_it():
+            assert signal.default_int_handler == signal.getsignal(signal.SIGINT)
+    """)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as for what a shell begins by `&`
+    try:
+        done = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    done.assert_outcomes(passed=1)
