@@ -431,12 +431,13 @@ class Connection(asyncio.Protocol):
             self._place.idle_since = self.loop.time()
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer, unless an answer has begun, and hang up."""
+        """Answer, unless the request under way has been answered, or its answer has begun, and hang up."""
         if self.transport.is_closing():
             return
-        if self._answering is None or not self._answering.has_started:
-            # Of the request that is refused; none before its head's end. One before it gets no answer any more.
-            path = "" if self._reading is None else self._reading.path
+        refused = self._reading if self._body_since is not None else None  # None: its head has not come
+        under_way = self._answering or refused
+        if under_way is None or not under_way.has_started:  # one before it gets no answer any more
+            path = "" if refused is None else refused.path
             status, body = whole_error(endpoint_of(path), "", status=status, message=message, code="malformed")
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINES[status] + head + body)

@@ -168,10 +168,10 @@ class Exchange(AsgiClient):
             self._news = asyncio.Event()
             if self._pieces or (self._is_whole and not self._is_read):
                 self._news.set()
-        if self._awaits_word and not self._is_whole and not self.connection.transport.is_closing():
-            self._awaits_word = False
-            self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not self.is_gone and not self.is_complete:
+            if self._awaits_word and not self._is_whole and not self.connection.transport.is_closing():
+                self._awaits_word = False
+                self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.connection.flow.resume_reading()
             await self._news.wait()
             self._news.clear()

@@ -293,6 +293,43 @@ async def test_a_short_body_that_nobody_wants_leaves_the_connection_as_it_was() 
         writer.close()
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [b"", b"oops\r\n", b"1\r\na\r\n" * (PIECES_FREE + 200), b"0\r\nx: " + b"a" * 4096],
+    ids=["too slowly", "broken", "in too many pieces", "with long trailers"],
+)
+async def test_the_body_of_a_request_that_is_answered_is_refused_without_a_second_answer(behind: bytes) -> None:
+    """Who keeps the connection would take that for the answer to his next request."""
+    async with serving(refuse, replace(BOUNDS, dropped_bytes=8 << 20)) as served:
+        reader, writer = await served.say(CHUNKED + b"1\r\na\r\n")
+        assert (await reader.readuntil(b"no")).startswith(b"HTTP/1.1 200")
+        writer.write(behind)
+        await asyncio.sleep(0.02)
+        served.pass_time(10.1)
+
+        assert b"" == await said(reader)
+        writer.close()
+
+
+async def test_nobody_who_is_refused_is_told_to_send_on() -> None:
+    """Though his body is asked for only then."""
+    refused = asyncio.Event()
+
+    async def later(asked: Exchange) -> None:
+        await refused.wait()
+        await asked.receive()
+
+    async with serving(Met(later)) as served:
+        reader, writer = await served.say(HEAD + b"expect: 100-continue\r\ncontent-length: 9\r\n\r\n")
+        served.pass_time(10.1)
+        refused.set()
+
+        told = await said(reader)
+        writer.close()
+
+    assert b" 408 " in told and 1 == told.count(b"HTTP/1.1 ")
+
+
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 async def test_who_sends_all_before_he_reads_hears_the_refusal_of_his_last_request(version: bytes) -> None:
     """As Python's urllib does, which asks for each connection to be closed: to close it at once would reset it."""
