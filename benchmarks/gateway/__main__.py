@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         try:
             targets = start(
-                stack, Path(folder), options.wanted, options.rivals, options.against, _say, sampled=options.ledger,
-                niced=options.niced,
+                stack, Path(folder), options.wanted, options.rivals, options.against, _say,
+                watch="stacks" if options.ledger else "", niced=options.niced,
             )  # fmt: skip
             if options.niced:
                 os.nice(10)

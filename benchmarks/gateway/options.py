@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 
-def parser_of(command: str, about: str | None, *, rounds: int, compares: bool = True) -> argparse.ArgumentParser:
-    """For `python -m COMMAND`, which says `about` as its help; `rounds` are measured unless others are asked for.
+def parser_of(command: str, about: str | None, *, rounds: int | None, compares: bool = True) -> argparse.ArgumentParser:
+    """For `python -m COMMAND`, which says `about` as its help.
 
+    `rounds` are measured unless others are asked for; None: it knows no rounds.
     `compares`: further checkouts of PPAI may be measured in turns with this one (targets.py: checkouts_of).
     """
     parser = argparse.ArgumentParser(
@@ -17,6 +18,7 @@ def parser_of(command: str, about: str | None, *, rounds: int, compares: bool = 
             "--against", type=Path, action="append", default=[], metavar="DIR",
             help="also another checkout of PPAI, an older one say; rows `...@DIR`; may be repeated",
         )  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"({rounds})")
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds, help=f"({rounds})")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return parser

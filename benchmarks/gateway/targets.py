@@ -57,7 +57,7 @@ class Target:
     name: str
     port: int
     processes: tuple[psutil.Process, ...]
-    samples: tuple[Path, ...] = ()  # files to which those that are watched write their stacks (watched.py)
+    samples: tuple[Path, ...] = ()  # files to which those that are watched write what they are watched for (watched.py)
 
     def cpu_s(self) -> float:
         """CPU time of the processes and their children so far."""
@@ -92,13 +92,13 @@ def start(
     against: Sequence[Path],
     say: Callable[[str], None],
     *,
-    sampled: bool = False,
+    watch: str = "",
     niced: bool = False,
 ) -> list[Target]:
     """The engine, peers in their kinds, an edge, the same of other checkouts of PPAI, and the rivals there are.
 
-    Those that are `wanted` by name, and the engine. `sampled`: the peers' stacks are. `niced`: the engine stands back
-    where others want its processor. Raises NotStarted for all but rivals.
+    Those that are `wanted` by name, and the engine. `watch`: what the peers are watched for (watched.py).
+    `niced`: the engine stands back where others want its processor. Raises NotStarted for all but rivals.
     """
     checkouts = checkouts_of(against)
     port = free_port()
@@ -110,7 +110,7 @@ def start(
         kinds |= {f"workers{number}{suffix}": partial(_peer, workers=number) for number in WORKERS}
         for name, begin in kinds.items():
             if wanted(name):
-                targets.append(begin(stack, folder, name, checkout, url, sampled=sampled))
+                targets.append(begin(stack, folder, name, checkout, url, watch=watch))
         if wanted(name := f"edge{suffix}"):
             own = free_port()
             targets.append(started(stack, folder, name, own, [sys.executable, str(EDGE), str(own)], cwd=checkout))
@@ -150,7 +150,7 @@ def _peer(
     checkout: Path,
     engine: str,
     *more: str,
-    sampled: bool,
+    watch: str,
     settings: Sequence[str] = (),
     workers: int = 1,
 ) -> Target:
@@ -158,20 +158,20 @@ def _peer(
 
     `settings`: further ones, as variables of the environment. `workers`: how many processes pass answers on.
     """
-    port, samples = free_port(), folder / f"{name}.stacks"
-    begin = [str(WATCHED), "stacks", str(samples)] if sampled else ["-m", "gateway.cli"]
+    port, samples = free_port(), folder / f"{name}.{watch}"
+    begin = [str(WATCHED), watch, str(samples)] if watch else ["-m", "gateway.cli"]
     settings = [*settings, f"PPAI_CLIENT_WORKERS={workers}"] if workers > 1 else settings
     given = ["env", *settings] if settings else []
     command = [*given, python_of(checkout), *begin, "serve", "--home", str(folder / name), "--engine", engine]
     command += ["--port", str(port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
     target = started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
-    return replace(target, samples=(samples,)) if sampled else target
+    return replace(target, samples=(samples,)) if watch else target
 
 
-def _pair(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *, sampled: bool) -> Target:
+def _pair(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *, watch: str) -> Target:
     """A peer without an engine in front of one that has it: every request is delegated."""
     hop = free_port()
-    peer = partial(_peer, stack, folder, sampled=sampled)
+    peer = partial(_peer, stack, folder, watch=watch)
     answering = peer(f"{name}-answering", checkout, engine, "--peer-port", str(hop))
     asking = peer(
         name, checkout, NO_ENGINE, "--peer-port", "0", "--seed", f"127.0.0.1:{hop}"
@@ -179,18 +179,18 @@ def _pair(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str
     return Target(name, asking.port, (*asking.processes, *answering.processes), (*asking.samples, *answering.samples))
 
 
-def _among_others(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *, sampled: bool) -> Target:
+def _among_others(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *, watch: str) -> Target:
     """A peer with an engine that knows OTHERS others with the same one, and judges by the fast encoder.
 
     Only its own CPU time and memory count: the others' idle work is theirs.
     """
     ports = [free_port() for _ in range(OTHERS)]
     for number, port in enumerate(ports):
-        _peer(stack, folder, f"{name}-other-{number}", checkout, engine, "--peer-port", str(port), sampled=False)
+        _peer(stack, folder, f"{name}-other-{number}", checkout, engine, "--peer-port", str(port), watch="")
     seeds = [word for port in ports for word in ("--seed", f"127.0.0.1:{port}")]
     asked = _peer(
         stack, folder, name, checkout, engine, "--peer-port", "0", *seeds,
-        sampled=sampled, settings=["PPAI_ROUTING_ENCODER=fast"],
+        watch=watch, settings=["PPAI_ROUTING_ENCODER=fast"],
     )  # fmt: skip
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _knows(asked.port, OTHERS):
