@@ -1,7 +1,7 @@
 """The owner's rules are asked for a request; whatever goes wrong, it stays here."""
 
-import asyncio
 import json
+import threading
 from dataclasses import dataclass
 from math import inf
 from typing import Any, cast
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gateway.privacy.others import JSON, OtherRequest
-from gateway.privacy.rules import ANYWHERE, PrivacyConfig, Rule, Rules, Verdict
+from gateway.privacy.rules import ANYWHERE, Asked, PrivacyConfig, Rule, Rules, Verdict
 from gateway.serving.leaving import INLINE_BYTES, Came, Leaving
 from gateway.topics.judged import Judged
 from gateway.wire.bodies import FORM
@@ -45,6 +45,18 @@ class Node:
     @property
     def roster(self) -> Any:
         return type("Roster", (), {"is_all_here": all(self.here)})
+
+
+class Noting(Rules):
+    """Tells in which threads it was asked."""
+
+    def __init__(self, config: PrivacyConfig, home: str) -> None:
+        super().__init__(config, home)
+        self.read_in = list[threading.Thread]()
+
+    def verdict(self, asked: Asked, new_bytes: float = inf) -> Verdict:
+        self.read_in.append(threading.current_thread())
+        return super().verdict(asked, new_bytes)
 
 
 def leaving(*rules: Rule, here: tuple[bool, ...] = (True, False), reader: Reader | None = None) -> Leaving:
@@ -126,14 +138,13 @@ async def test_a_bug_keeps_the_request_here_and_says_nothing_of_it(
 
 async def test_a_long_body_is_read_beside_the_event_loop() -> None:
     """It takes a while, and meanwhile others go on."""
-    of, turns = leaving(Rule("r", patterns=("card",))), 0
-    asking = asyncio.create_task(verdict(of, "Some words, 12 of them, and more. " * 20_000))
-    while not asking.done():
-        await asyncio.sleep(0)
-        turns += 1
+    rules = Noting(PrivacyConfig((Rule("r", patterns=("card",)),)), "/home/ada")
+    of = Leaving(rules, cast(Any, Node()), cast(Any, Reader()))
 
-    assert ANYWHERE == await asking
-    assert turns > 1
+    said = [await verdict(of, "Some words, 12 of them, and more. " * times) for times in (1, 20_000)]
+
+    assert [ANYWHERE, ANYWHERE] == said
+    assert [True, False] == [thread is threading.current_thread() for thread in rules.read_in]
 
 
 async def test_a_long_conversation_is_judged_at_once_where_it_was_read_before() -> None:
