@@ -27,7 +27,6 @@ UNTESTED = {
     "gateway/workers/process.py": "the process that tests/gateway/workers/test_crew.py starts",
     "benchmarks/progress.py": "one print",
     "benchmarks/gateway/attacker.py": "the process that tests/benchmarks/gateway/test_flood.py starts",
-    "benchmarks/gateway/targets.py": "starts what tests/benchmarks/gateway/test_main.py measures",
     "benchmarks/gateway/watched.py": "the process that test_stall.py, test_steps.py and test_main.py there start",
     "benchmarks/gossip/picture.py": "one plot of half an hour of measure.py",
     "benchmarks/gossip/real.py": "`--real`: real peers for a minute",

@@ -38,8 +38,14 @@ LITELLM_ENVIRONMENT = {
     "LITELLM_MASTER_KEY": "sk-1234",  # what the driver sends; it refuses to start without one
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 }
-# One network; and its engine takes all that the driver sends at once, else the answering peer would turn some away.
-PAIR_ENVIRONMENT = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943", "PPAI_ENGINE_SLOTS": "1024"}
+# One network. The answering peer turns none of the driver's requests away: its engine takes all that come at once, and
+# one peer, which asks more often here than others may in the long run, may have as much as it asks for.
+PAIR_ENVIRONMENT = {
+    "PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943",
+    "PPAI_ENGINE_SLOTS": "1024",
+    "PPAI_ADMISSION_PEER_REQUESTS_PER_S": "0",
+    "PPAI_ADMISSION_PEER_TOKENS_PER_S": "0",
+}
 WORKERS = (2, 4, 8)  # processes that pass answers on: targets `workers2` and so on; `ppai` does it in one
 OTHERS = 8  # that the peer `among8` knows
 NICE = ("nice", "-n", "10")
