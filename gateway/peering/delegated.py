@@ -12,15 +12,14 @@ import msgspec
 
 from discovery.envelopes import Sign
 from gateway.capacity.doors import Doors, Served
-from gateway.peering.frames import ENGINE_REFUSED, NO_AGENT, NO_ENDPOINT, Receipt, encode_reply
+from gateway.peering.frames import NO_AGENT, NO_ENDPOINT, Receipt, encode_reply
 from gateway.peering.given import Given
-from gateway.peering.hop.work import Asker, Work
+from gateway.peering.hop.work import Asker, Work, engine_refused
 from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.trust.tab import Sums
 from gateway.upstream import RETRYABLE, Patience, Reply, UpstreamError, from_documents, reads
 from gateway.wire.bodies import AGENT_ENDPOINTS, PERSONAL_ENDPOINTS
-from gateway.wire.claims import wait_s
 from gateway.wire.codec import has_more_values, takes_long
 from gateway.wire.errors import NO_PATH, says_model
 from gateway.wire.events import Together
@@ -124,13 +123,7 @@ class Delegated(Work):
         if reply.status in NO_PATH and self.endpoint in AGENT_ENDPOINTS and not says_model(await reply.read()):
             raise UpstreamError(f"its engine has no /v1/{self.endpoint}", status=404, code=NO_ENDPOINT)
         if reply.status in RETRYABLE:
-            status = reply.status if reply.status in (429, 503) else 502
-            raise UpstreamError(
-                f"its engine answered {reply.status}",
-                status=status,
-                code=ENGINE_REFUSED,
-                retry_after_s=wait_s(reply.retry_after),
-            )
+            raise engine_refused(reply)
 
     async def _send_on(self, reply: Reply, meter: Meter, asker: Asker) -> None:
         def note(events: bytes) -> None:

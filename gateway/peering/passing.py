@@ -23,17 +23,16 @@ from discovery.envelopes import Sign
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors
 from gateway.peering.allowance import ANSWER_LIMIT_BYTES, EVENTS_BESIDE, Allowance
-from gateway.peering.frames import ENGINE_REFUSED, NO_ENDPOINT, TYPE_CHARS, Head, Receipt, name_of
+from gateway.peering.frames import NO_ENDPOINT, TYPE_CHARS, Head, Receipt, name_of
 from gateway.peering.given import Given
 from gateway.peering.hop.reply import PeerReply
-from gateway.peering.hop.work import Asker, Work
+from gateway.peering.hop.work import Asker, Work, engine_refused
 from gateway.peering.remote import Asking, OpenStream, PeerUpstream
 from gateway.privacy.fields import Unacceptable
 from gateway.privacy.others import OtherRequest, read_other
 from gateway.trust.tab import Sums, timed
 from gateway.upstream import RETRYABLE, Passed, Patience, Reply, UpstreamError
 from gateway.wire.bodies import OTHERS
-from gateway.wire.claims import wait_s
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.events import encode_event
@@ -172,8 +171,7 @@ class PassedOn(Work):
 
     async def _send_on(self, reply: Reply, asker: Asker) -> None:
         if reply.status in RETRYABLE:
-            status, wait = reply.status if reply.status in (429, 503) else 502, wait_s(reply.retry_after)
-            raise UpstreamError("its engine refused", status=status, code=ENGINE_REFUSED, retry_after_s=wait)
+            raise engine_refused(reply)
         head = Head(reply.status, reply.content_type[:TYPE_CHARS])
         await asker.send(self._frame("head", msgspec.json.encode(head)), more=True)
         async for piece in cast(Passed, reply).pieces():

@@ -9,10 +9,18 @@ from typing import Protocol
 
 from discovery.envelopes import Sign
 from gateway.capacity.doors import Doors
-from gateway.peering.frames import UNACCEPTABLE, Receipt, Refusal, encode_receipt, encode_refusal, refusal_of
+from gateway.peering.frames import (
+    ENGINE_REFUSED,
+    UNACCEPTABLE,
+    Receipt,
+    Refusal,
+    encode_receipt,
+    encode_refusal,
+    refusal_of,
+)
 from gateway.peering.given import Given
 from gateway.trust.tab import Sums
-from gateway.upstream import Patience, UpstreamError
+from gateway.upstream import Patience, Reply, UpstreamError
 from gateway.wire.claims import wait_s
 
 _NOTHING = Sums()
@@ -98,3 +106,9 @@ class Work:
 
     def _ending(self, refusal: Refusal) -> bytes:
         return encode_refusal(refusal, "refused" if self.first_at is None else "broke")
+
+
+def engine_refused(reply: Reply) -> UpstreamError:
+    """What comes of an answer of our engine with which somebody else may do better (`RETRYABLE`): it is not shown."""
+    status, wait = reply.status if reply.status in (429, 503) else 502, wait_s(reply.retry_after)
+    return UpstreamError(f"its engine answered {reply.status}", status=status, code=ENGINE_REFUSED, retry_after_s=wait)
