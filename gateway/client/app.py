@@ -150,20 +150,8 @@ class ClientApp:
                     body = await self._plain(body, call.packed_by)
                 asked.watch(True)
                 await self._generate(call.generates, body, asked, key or "")
-                return
-            other = OTHER_PATHS.get(path) if self._others else None
-            if other is not None and asked.method == "POST":
-                if "content-encoding" in headers:
-                    raise InvalidRequest("send this body as it is, without a content-encoding", status=415)
-                async with spooled(asked.receive, self._config.body_limit_bytes) as file:
-                    await until_gone(self._pass_on(other, file, asked, key or ""), asked)
-            elif path in ENDPOINT_PATHS or other is not None:
-                raise InvalidRequest(f"{path} wants a POST", status=405, code="method_not_allowed")
             else:
-                # A HEAD is answered as a GET would be; the listener leaves the body out.
-                method = "GET" if asked.method == "HEAD" else asked.method
-                state = {"request_id": asked.request_id, "is_stranger": key is None, "has_key": bool(key)}
-                await self._pages({**asked.scope(), "method": method, "state": state}, asked.receive, asked.pass_on)
+                await self._answer_other(asked, key)
         except InvalidRequest as error:
             if error.status in (401, 403):
                 await self._hold_up(asked)
@@ -178,6 +166,23 @@ class ClientApp:
             raise
         finally:
             asked.watch(False)
+
+    async def _answer_other(self, asked: Incoming, key: str | None) -> None:
+        """Answer what generates nothing: an endpoint beside chat, or a page. Raises InvalidRequest, ClientGone."""
+        path = asked.path
+        other = OTHER_PATHS.get(path) if self._others else None
+        if other is not None and asked.method == "POST":
+            if "content-encoding" in asked.headers:
+                raise InvalidRequest("send this body as it is, without a content-encoding", status=415)
+            async with spooled(asked.receive, self._config.body_limit_bytes) as file:
+                await until_gone(self._pass_on(other, file, asked, key or ""), asked)
+        elif path in ENDPOINT_PATHS or other is not None:
+            raise InvalidRequest(f"{path} wants a POST", status=405, code="method_not_allowed")
+        else:
+            # A HEAD is answered as a GET would be; the listener leaves the body out.
+            method = "GET" if asked.method == "HEAD" else asked.method
+            state = {"request_id": asked.request_id, "is_stranger": key is None, "has_key": bool(key)}
+            await self._pages({**asked.scope(), "method": method, "state": state}, asked.receive, asked.pass_on)
 
     async def _plain(self, body: bytes, packed_by: str | None) -> bytes:
         """The body as it was before it was packed, in UTF-8. Raises InvalidRequest."""
