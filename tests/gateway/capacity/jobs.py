@@ -40,10 +40,12 @@ def ready(slots: int, **more: object) -> EngineState:
 def door_of(
     slots: int, *, reserve: int = 1, queue_per_slot: float = 2.0, now: list[float] | None = None, **state: object
 ) -> Door:
-    """A door before an idle engine; `now[0]` is its clock."""
+    """A door before an idle engine, which was looked at; `now[0]` is its clock."""
     clock = now or [0.0]
     config = AdmissionConfig(reserve, queue_per_slot)
-    return Door(IdleEngine(ready(slots, **state)), config, lambda: clock[0], lambda: 4.0)  # type: ignore[arg-type]
+    door = Door(IdleEngine(ready(slots, **state)), config, lambda: clock[0], lambda: 4.0)  # type: ignore[arg-type]
+    door.admit_waiting()
+    return door
 
 
 class Job:

@@ -1,6 +1,7 @@
 """A door that is closed to other peers: what closes it, who hears of it, and who takes another's place."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -70,6 +71,25 @@ async def test_a_door_that_opens_tells_everybody_who_waits_whatever_opened_it(
     assert all(job.is_inside for job in waiting)
     assert heard in ([], ["closed", door.admission])
     await end_all(waiting)
+
+
+@pytest.mark.parametrize(("remote", "fails"), [(False, True), (True, True), (True, False)])
+async def test_who_leaves_an_engine_that_is_gone_closes_the_door_before_the_next_look(
+    remote: bool, fails: bool
+) -> None:
+    """Nobody waits. One of our own that was answered leaves by the short way, and tells nobody anything."""
+    heard: list[str] = []
+    engine = IdleEngine(ready(2))
+    door = Door(engine, AdmissionConfig(), lambda: 0.0, lambda: 1.0, lambda: heard.append(door.admission))  # type: ignore[arg-type]
+    door.admit_waiting()
+    turn = await (door.remote_turn("ben") if remote else door.own_turn(0.0))
+    engine.state = replace(engine.state, problem="it died")
+
+    with suppress(UpstreamError), turn:
+        if fails:
+            raise UpstreamError("no answer")
+
+    assert ["closed"] == heard
 
 
 async def test_a_closed_door_is_a_429_with_the_time_to_come_back() -> None:

@@ -78,6 +78,19 @@ async def test_nothing_is_held_back_that_the_engine_might_start(
     await end_all(inside, newcomer)
 
 
+async def test_our_own_enter_by_the_short_way_again_once_nobody_waits() -> None:
+    door = door_of(2, is_slots_known=True)
+    inside, line = await jobs(door, 2, remote=False), await line_of(door, 1)
+    assert door.enters(0.0) is None
+
+    await leave(line)
+    assert door.enters(0.0) is None  # no slot is free
+    await inside[0].end()
+
+    assert door.enters(0.0) is not None
+    await end_all(inside)
+
+
 async def test_a_full_line_lets_its_first_into_the_engine() -> None:
     """The engine queues it, as it always did; the newcomer takes the last place, so nobody is passed."""
     door = door_of(1, is_slots_known=True)
