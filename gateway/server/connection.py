@@ -23,7 +23,6 @@ from typing import Any
 import httptools
 
 from discovery.heads import KnownHeads
-from discovery.uploads import acknowledged_bytes
 from gateway.server.exchange import READ_AHEAD_BYTES, STATUS_LINES, Exchange
 from gateway.server.fields import Head, size_of, without_offer
 from gateway.server.flow import FlowControl, address
@@ -117,7 +116,6 @@ class Connection(asyncio.Protocol):
         self._body_since: float | None = None  # while a body is under way
         self._body_bytes = self._dropped_bytes = self._pieces = 0
         self._window: tuple[float, int] = (0.0, 0)  # when the present window of a body began, and at which byte
-        self._progress: tuple[float, object] = (0.0, None)  # when the reader last took something, and how far he was
         self._closing_since: float | None = None
         self._is_refused = False
         self._closing: asyncio.TimerHandle | None = None
@@ -386,15 +384,14 @@ class Connection(asyncio.Protocol):
                 self.transport.close()
         elif self._body_since is not None and self._is_slow(self._body_since, now):
             self._refuse(408, "the request's body comes too slowly")
-        elif self.flow.write_paused and self._is_unread(now):
+        elif self.flow.is_unread(now, self._bounds.unread_s):
             log.info("answer_not_read from=%s", self._place.site)
             self.transport.abort()
         elif self._place.idle_since is not None and now - self._place.idle_since > KEEPALIVE_S:
             self.transport.close()
 
     def pause_writing(self) -> None:
-        self.flow.pause_writing()
-        self._progress = (self.loop.time(), self._taken_by_reader())
+        self.flow.pause_writing(self.loop.time())
 
     def resume_writing(self) -> None:
         self.flow.resume_writing()
@@ -410,18 +407,6 @@ class Connection(asyncio.Protocol):
             self._window = (now, self._body_bytes)
             return self._body_bytes - had < self._bounds.body_bytes_per_s * (now - began)
         return False
-
-    def _is_unread(self, now: float) -> bool:
-        """Whether the reader of the answer has taken nothing of it for too long."""
-        since, before = self._progress
-        if (taken := self._taken_by_reader()) != before:
-            self._progress = (now, taken)
-            return False
-        return now - since > self._bounds.unread_s
-
-    def _taken_by_reader(self) -> object:
-        """Something that changes whenever the reader takes something."""
-        return self.transport.get_write_buffer_size(), acknowledged_bytes(self.transport.get_extra_info("socket"))
 
     # --- how it ends ---
 

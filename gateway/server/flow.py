@@ -2,6 +2,8 @@
 
 import asyncio
 
+from discovery.uploads import acknowledged_bytes
+
 
 class FlowControl:
     """Whether a transport reads, and whether its reader keeps up."""
@@ -11,6 +13,7 @@ class FlowControl:
         self.read_paused = self.write_paused = False
         self._is_writable = asyncio.Event()
         self._is_writable.set()
+        self._progress: tuple[float, object] = (0.0, None)  # when the reader last took something, and how far he was
 
     async def drain(self) -> None:
         """Wait until its reader keeps up."""
@@ -28,15 +31,30 @@ class FlowControl:
             self.read_paused = False
             self._transport.resume_reading()
 
-    def pause_writing(self) -> None:
+    def pause_writing(self, now: float) -> None:
         """Its reader does not keep up."""
         self.write_paused = True
         self._is_writable.clear()
+        self._progress = now, self._taken()
 
     def resume_writing(self) -> None:
         """Its reader keeps up again, or has left."""
         self.write_paused = False
         self._is_writable.set()
+
+    def is_unread(self, now: float, within_s: float) -> bool:
+        """Whether its reader, who does not keep up, has taken nothing for so long, as far as this was looked at."""
+        if not self.write_paused:
+            return False
+        since, before = self._progress
+        if (taken := self._taken()) != before:
+            self._progress = now, taken
+            return False
+        return now - since > within_s
+
+    def _taken(self) -> object:
+        """Something that changes whenever the reader takes something."""
+        return self._transport.get_write_buffer_size(), acknowledged_bytes(self._transport.get_extra_info("socket"))
 
 
 def address(transport: asyncio.Transport, of: str) -> tuple[str, int] | None:

@@ -14,12 +14,16 @@ class Told(asyncio.Transport):
     def __init__(self, **extra: Any) -> None:
         super().__init__(extra)
         self.said = list[str]()
+        self.unsent_bytes = 0
 
     def pause_reading(self) -> None:
         self.said.append("pause")
 
     def resume_reading(self) -> None:
         self.said.append("resume")
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
 
 
 async def test_reading_is_paused_and_resumed_once() -> None:
@@ -39,7 +43,7 @@ async def test_a_writer_waits_for_its_reader() -> None:
     flow = FlowControl(Told())
     await flow.drain()
 
-    flow.pause_writing()
+    flow.pause_writing(0.0)
     waiting = asyncio.create_task(flow.drain())
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -47,6 +51,22 @@ async def test_a_writer_waits_for_its_reader() -> None:
     flow.resume_writing()
     async with asyncio.timeout(1):
         await waiting
+
+
+async def test_a_reader_who_takes_nothing_for_so_long_has_stopped_reading() -> None:
+    """As long as he takes something, however little, he has not, nor if there is nothing for him to take."""
+    flow = FlowControl(told := Told())
+    assert not flow.is_unread(100.0, 10.0)
+
+    told.unsent_bytes = 9
+    flow.pause_writing(100.0)
+    assert not flow.is_unread(110.0, 10.0)
+    assert flow.is_unread(110.1, 10.0)
+    told.unsent_bytes = 8
+    assert [False, False, True] == [flow.is_unread(now, 10.0) for now in (110.2, 120.2, 120.3)]
+
+    flow.resume_writing()
+    assert not flow.is_unread(200.0, 10.0)
 
 
 @pytest.mark.parametrize(

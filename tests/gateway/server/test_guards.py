@@ -151,7 +151,7 @@ GUARDS = [
     Guard(
         "22: an answer that nobody reads",
         "gateway/server/connection.py",
-        "elif self.flow.write_paused and self._is_unread(now):",
+        "elif self.flow.is_unread(now, self._bounds.unread_s):",
         "elif False:",
         f"{CONNECTION}test_an_answer_that_nobody_reads_is_ended",
     ),
