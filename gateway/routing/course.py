@@ -9,6 +9,8 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
 4. A request that waits at our own door may be decided again. The new choice is taken where it leads to another engine
    or peer that has not failed this request. Where nobody is left, a request is decided again if others serve now, or
    others serve other models; and a peer that the client named and that is busy is waited for, until `within_s` is over.
+   It is asked every ROOM_S whether it has room. Where its door is open and its engine refuses, the first pause is twice
+   as long after each refusal, up to ROOM_LIMIT_S.
 5. Who says that it cannot take the request, such as a model with too short a context or a peer that does not know one
    of its fields, is no worse for it: nothing is learnt, and the next is asked. It has run nothing, as who refuses.
 6. Whoever answers with an error may be at fault, or the request may be. The next one tells: if it answers, those before
@@ -36,6 +38,7 @@ from gateway.beliefs.belief import Outcome, Reservation
 from gateway.routing.choice import Candidate, Choice
 
 AGAIN_S = (0.5, 1.0, 2.0, 4.0)  # s before those who may go on with an answer are asked once more
+ROOM_S, ROOM_LIMIT_S = 0.5, 8.0  # s before a peer that is waited for is asked whether it has room
 Verdict: TypeAlias = tuple[Reservation, Outcome]  # what beliefs are to be told of one attempt
 
 
@@ -168,6 +171,19 @@ class Course:
         self._rounds += 1
         self._since = len(self.asked)
         return AGAIN_S[self._rounds - 1]
+
+    def waits(self, *, is_busy: bool) -> bool:
+        """Whether the one asked last is waited for: the client named it, and it is busy and not ours."""
+        return is_busy and self.choice.reason == "pinned" and not self.asked[-1].candidate.local
+
+    def asks_for_room_in(self, now: float, looks: int) -> float | None:
+        """Seconds until it is asked whether it has room; None: by then no attempt may begin.
+
+        `looks`: how often it was asked that since it refused.
+        """
+        by_engine = sum(asked.by_engine for asked in self.asked)
+        pause_s = ROOM_S if looks else min(ROOM_S * 2.0 ** min(by_engine, 9), ROOM_LIMIT_S)
+        return pause_s if now + pause_s <= self.until else None
 
     def ended(
         self, reservation: Reservation, outcome: Outcome, by_engine: bool = False, is_unsuited: bool = False

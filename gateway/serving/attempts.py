@@ -37,8 +37,6 @@ from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
 
-LOOK_LIMIT_S = 8.0  # s between two looks at a peer whose door is open, and whose engine refuses
-
 
 class Way(Protocol):
     """What whoever knows the request says of it: what each candidate is asked, and the choice made anew."""
@@ -333,7 +331,7 @@ class Attempts:
         if self._decided_after == len(self.done):
             return None
         candidate, attempt = self.done[-1]
-        if self._is_busy(attempt) and not candidate.local and self._course.choice.reason == "pinned":
+        if self._course.waits(is_busy=self._is_busy(attempt)):
             return await self._when_it_has_room(candidate)
         self._decided_after = len(self.done)
         for candidate, attempt in self.done:
@@ -353,19 +351,17 @@ class Attempts:
     async def _when_it_has_room(self, candidate: Candidate) -> Choice:
         """The choice anew as soon as the peer that the client named has room, or serves others or nothing.
 
-        It is asked how busy it is every LOOK_S; where its door is open and its engine refuses, ever more rarely. Raises
-        UpstreamError where it had no room in the request's time.
+        Raises UpstreamError where it had no room in the request's time.
         """
-        refusals_by_engine = sum(attempt.by_engine for _, attempt in self.done)
-        pause_s = min(LOOK_S * 2.0 ** min(refusals_by_engine, 9), LOOK_LIMIT_S)
+        looks = 0
         try:
-            while self._clock() + pause_s <= self._course.until:
+            while (pause_s := self._course.asks_for_room_in(self._clock(), looks)) is not None:
                 await asyncio.sleep(pause_s)
+                looks += 1
                 has_answered = await self._peers.probe({candidate.peer_id})
                 if not has_answered or self._has_changed or self._node.has_room(candidate.peer_id, self._clock()):
                     self._known = self._node.roster
                     return await self._way.anew()
-                pause_s = LOOK_S
         except asyncio.CancelledError:  # the client hung up; nothing is reserved
             self.is_left = True
             raise

@@ -10,7 +10,7 @@ from msgspec import structs
 from discovery.records import WHOLE, PeerId
 from gateway.beliefs.belief import Expectation, Outcome
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.course import AGAIN_S, Course, CourseConfig, ends_at_once
+from gateway.routing.course import AGAIN_S, ROOM_LIMIT_S, ROOM_S, Course, CourseConfig, ends_at_once
 from gateway.routing.decision import Query
 from tests.gateway.routing.ada import Ada, agent
 
@@ -229,6 +229,47 @@ def test_only_a_request_that_another_may_answer_looks_around() -> None:
         way.next(0.0)
 
     assert (False, True) == (stays.may_look, travels.may_look)
+
+
+# --- a peer that the client named, and that is busy
+
+
+def named(name: str, *, refusals: int, by_engine: bool) -> Course:
+    """A request that `name` alone may answer, and has refused so often."""
+    pinned = structs.replace(choice(name), reason="pinned")
+    way = Course(pinned, CONFIG, now=0.0)
+    for _ in range(refusals):
+        way.turn(pinned)
+        row = way.next(0.0)
+        assert row is not None
+        way.ended(row.reservation(0.0), outcome(name, "refused"), by_engine=by_engine)
+    return way
+
+
+def test_a_peer_is_waited_for_that_the_client_named_and_that_is_busy() -> None:
+    chosen = course("a")
+    walk(chosen, {})
+
+    assert named("a", refusals=1, by_engine=False).waits(is_busy=True)
+    assert not named("a", refusals=1, by_engine=False).waits(is_busy=False)
+    assert not named("own", refusals=1, by_engine=False).waits(is_busy=True)
+    assert not chosen.waits(is_busy=True)
+
+
+def test_it_is_asked_for_room_ever_more_rarely_where_its_engine_refuses_at_an_open_door() -> None:
+    shut = named("a", refusals=3, by_engine=False)
+    pauses = [named("a", refusals=number, by_engine=True).asks_for_room_in(0.0, 0) for number in (1, 2, 3, 4, 1100)]
+
+    assert ROOM_S == shut.asks_for_room_in(0.0, 0) == shut.asks_for_room_in(0.0, 1)
+    assert [2 * ROOM_S, 4 * ROOM_S, 8 * ROOM_S, ROOM_LIMIT_S, ROOM_LIMIT_S] == pauses
+    assert ROOM_S == named("a", refusals=4, by_engine=True).asks_for_room_in(0.0, 1)
+
+
+def test_it_is_asked_for_room_as_long_as_an_attempt_may_begin() -> None:
+    way = named("a", refusals=1, by_engine=False)
+
+    assert ROOM_S == way.asks_for_room_in(CONFIG.within_s - ROOM_S, 1)
+    assert None is way.asks_for_room_in(CONFIG.within_s - ROOM_S + 0.01, 1)
 
 
 # --- what an outcome means
