@@ -37,7 +37,7 @@ from gateway.workers.frames import (
     Took,
     Write,
 )
-from gateway.workers.heads import Telling, Told
+from gateway.workers.heads import Telling
 from gateway.workers.reading import let_in
 
 # Of a body that is handed over with its head; more of it, and what is not there yet, comes piece by piece.
@@ -62,7 +62,7 @@ class Carrying:
         self._last += 1
         carried = self._under_way[self._last] = _Carried(self._last, exchange, self._say, self._connections)
         try:
-            await until_gone(carried.carry(self.entrance, self._heads.tell(exchange.head)), exchange)
+            await until_gone(carried.carry(self.entrance, self._heads), exchange)
         finally:
             del self._under_way[carried.number]
 
@@ -130,12 +130,12 @@ class _Carried:
             has_started = self.exchange.has_started
             self._say(Passed(self.number, None, None, Seen(), 0, has_started, False, False, None))
 
-    async def carry(self, entrance: Entrance | None, head: Told | int) -> None:
+    async def carry(self, entrance: Entrance | None, heads: Telling) -> None:
         """Hand it over, and do what the owner says until it is answered."""
         exchange = self.exchange
         self._body = body = exchange.body(WHOLE_BYTES)
         read = None if entrance is None or body is None else let_in(entrance, exchange, body)
-        carrier = exchange.connection
+        carrier, head = exchange.connection, heads.tell(exchange.head)
         self._say(Came(self.number, head, exchange.length, carrier.server, carrier.client, body, read))
         try:
             while not exchange.is_complete:

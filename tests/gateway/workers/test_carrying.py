@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gateway.engines.asked import Way
 from gateway.server.exchange import Exchange
+from gateway.server.fields import Head
+from gateway.server.flow import FlowControl
 from gateway.wire.tokens import Seen
 from gateway.workers.carrying import Carrying
-from gateway.workers.frames import Ask, Begin, Frame, LeaveOff, Passed, Write
+from gateway.workers.frames import Ask, Begin, Came, Frame, LeaveOff, Passed, Write
+from gateway.workers.heads import Told
 from tests.discovery.loopback import until
 from tests.fakes import ScriptedEngine
 from tests.gateway.server.serving import serving
@@ -161,6 +166,30 @@ async def test_what_is_left_off_before_it_began_is_not_asked() -> None:
     assert answer.endswith(b"\r\n\r\nno")
     assert [Passed(1, None, None, Seen(), 0, False, False, False, None)] == said[1:]
     assert [] == engine.asked
+
+
+async def test_a_head_counts_as_told_only_with_its_request() -> None:
+    """One that was to be told with a request that a bug ended is told with the next: its owner never heard of it."""
+
+    class Broken:
+        def call(self, asked: object) -> None:
+            raise ZeroDivisionError
+
+    said = list[Frame]()
+    carrying, head = Carrying(said.append), Head("POST", b"/", "1.1", [(b"host", b"x")], True)
+    carrier: Any = SimpleNamespace(server=None, client=None, flow=FlowControl(asyncio.Transport()))
+    carrying.entrance = Broken()  # type: ignore[assignment]
+    with pytest.raises(ZeroDivisionError):
+        await carrying.meet(Exchange(carrier, head, body=b"{}"))
+
+    carrying.entrance = None
+    going = asyncio.create_task(carrying.meet(exchange := Exchange(carrier, head, body=b"{}")))
+    await until(lambda: bool(said))
+    exchange.is_gone = True
+    going.cancel()
+    await asyncio.wait([going])
+
+    assert isinstance(said[0], Came) and isinstance(said[0].head, Told)
 
 
 async def test_a_worker_without_its_owner_says_so_to_who_has_no_answer_yet() -> None:
