@@ -119,11 +119,10 @@ class Punching:
             raise Refused(400, "malformed", "expected an endpoint, its ip and its port") from error
         if at.ip != ip:
             raise Refused(400, "malformed", "only the address that a request comes from is dialled")
-        now = self._clock()
-        self._expected = {one: (who, until) for one, (who, until) in self._expected.items() if until > now}
-        if not self._answers.allow(peer, now) or len(self._expected) >= LINKS or len(self._theirs) >= LINKS:
+        self._forget_late()
+        if not self._answers.allow(peer, self._clock()) or len(self._expected) >= LINKS or len(self._theirs) >= LINKS:
             raise Refused(429, "too_many_requests", "too many ask for a direct way now: try again")
-        self._expected[end.endpoint] = peer, now + EXPECT_S
+        self._expected[end.endpoint] = peer, self._clock() + EXPECT_S
         self._tasks.create_task(self._meet(peer, end.endpoint, at))
         return self._own_end()
 
@@ -211,6 +210,7 @@ class Punching:
             log.info("punch_refused peer=%s reason=%r", peer[:10], str(error))
             return
         if dialable((at,), on_loopback=self._client.on_loopback):
+            self._forget_late()
             self._expected[end.endpoint] = peer, self._clock() + EXPECT_S  # it dials us, which opens its NAT
             await self._meet(peer, end.endpoint, at)
 
@@ -273,6 +273,11 @@ class Punching:
         await copy_both_ways(Connection(reader, writer), stream)
 
     # --- ways of others to us ---
+
+    def _forget_late(self) -> None:
+        """Who did not come in time is not expected any more."""
+        now = self._clock()
+        self._expected = {one: (who, until) for one, (who, until) in self._expected.items() if until > now}
 
     async def _came(self, link: Link) -> None:
         """Serve what another peer sends through a link that it opened. Who named no such endpoint is hung up on."""

@@ -171,6 +171,19 @@ async def test_who_lost_its_outer_address_before_its_turn_asks_nobody(both: Both
     assert both.way is None and not both.ben._expected
 
 
+async def test_an_endpoint_that_never_came_is_forgotten_when_its_peer_is_asked_again(both: Both) -> None:
+    """Else a peer that names another one each time would have us remember all of them."""
+    both.ada._may_answer = lambda peer: False  # it asks nobody itself
+    await until(lambda: None not in (both.ada.outer, both.ben.outer))
+    both.ada._expected["ab" * 32] = both.scene.ben.id, 0.0
+
+    asking = asyncio.create_task(both.ada._ask(both.scene.ben.id))
+    await until(lambda: f"{BEN:064x}" in both.ada._expected)
+    asking.cancel()
+
+    assert [f"{BEN:064x}"] == list(both.ada._expected)
+
+
 async def test_who_names_another_address_or_none_is_refused_and_nobody_is_dialled(both: Both) -> None:
     await until(lambda: both.ben.outer is not None)
     end = {"endpoint": "ab" * 32, "ip": HERE, "port": 9000}
