@@ -7,6 +7,7 @@ from msgspec import structs
 
 from discovery.records import PeerId
 from gateway.models.names import NamesConfig, summed_up
+from gateway.models.same import NAME_CHARS
 from gateway.privacy.fields import Travel, may_travel
 from gateway.privacy.rules import Verdict
 from gateway.routing.node import Node
@@ -142,7 +143,8 @@ class Queries:
     def _plain(self, request: Request, roster: Roster) -> Query:
         """What requests for these models at this endpoint have in common: they go nowhere else, so far.
 
-        It is remembered while the roster is the same, unless a model may be meant that was served until recently.
+        It is remembered while the roster is the same, unless a model may be meant that was served until recently, or
+        its name is longer than any.
         """
         kind = (request.model, request.instead, request.endpoint, request.needs)
         if (known := self._known.get(kind)) is not None:
@@ -160,7 +162,7 @@ class Queries:
             needs=request.needs,
             reach="this machine",
         )
-        if not former:
+        if not former and len(request.model) <= NAME_CHARS:
             while len(self._known) >= KINDS_KEPT:
                 del self._known[next(iter(self._known))]
             self._known[kind] = query

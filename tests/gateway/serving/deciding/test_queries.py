@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from gateway.models.names import NamesConfig
+from gateway.models.same import NAME_CHARS
 from gateway.serving.deciding.queries import KINDS_KEPT
 from gateway.wire.bodies import ENDPOINTS
 from gateway.wire.errors import InvalidRequest
@@ -138,6 +139,19 @@ async def test_what_one_request_wishes_is_not_the_next_one_s(
             await decide("chat/completions", json.dumps(CHAT | {"model": f"m{number}"}).encode(), {})
 
         assert KINDS_KEPT == len(queries._known)
+
+
+async def test_a_model_s_name_that_is_longer_than_any_is_not_remembered(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """It may be a prompt in the wrong place, as long as a body can be, and means `auto` where names are transparent."""
+    async with desk(tmp_path, mine, theirs, NamesConfig(transparent=True)) as ada:
+        decider = ada.dispatcher.decider
+        await decider.decide("chat/completions", json.dumps(CHAT | {"model": "m" * (NAME_CHARS + 1)}).encode(), {})
+        assert 0 == len(decider.queries._known)
+
+        await decider.decide("chat/completions", json.dumps(CHAT | {"model": "m" * NAME_CHARS}).encode(), {})
+        assert 1 == len(decider.queries._known)
 
 
 async def test_what_must_stay_on_this_machine_goes_to_no_engine_elsewhere(
