@@ -265,14 +265,14 @@ class Others:
         else:
             self._telemetry.observe_answer(status, reason)
         line = {
-            "at": round(self._wall_clock(), 3),
+            "at": self._wall_clock(),
             "request": request_id,
             "endpoint": request.endpoint,
             "peer": by or None,
             "reason": reason,
             "attempts": attempts,
             "status": status,
-            "latency_s": round(self._clock() - began, 4),
+            "latency_s": self._clock() - began,
         }
         self._route_log.write(line)
         return status
