@@ -120,9 +120,10 @@ class Punching:
         if at.ip != ip:
             raise Refused(400, "malformed", "only the address that a request comes from is dialled")
         self._forget_late()
-        if not self._answers.allow(peer, self._clock()) or len(self._expected) >= LINKS or len(self._theirs) >= LINKS:
+        now = self._clock()
+        if not self._answers.allow(peer, now) or len(self._expected) >= LINKS or len(self._theirs) >= LINKS:
             raise Refused(429, "too_many_requests", "too many ask for a direct way now: try again")
-        self._expected[end.endpoint] = peer, self._clock() + EXPECT_S
+        self._expected[end.endpoint] = peer, now + EXPECT_S
         self._tasks.create_task(self._meet(peer, end.endpoint, at))
         return self._own_end()
 
