@@ -107,8 +107,8 @@ class Belief:
     reservations: dict[Reservation, None] = field(default_factory=dict)  # in their order
     last_arrival: float = -inf  # of all of them so far
     late: list[Reservation] = field(default_factory=list)  # those of them that should have begun, and have not
-    has_news: bool = True  # something was heard since `_expected` was worked out, at `_expected_at`
-    _expected: Expected[float] | None = None
+    has_news: bool = True  # something was heard since `latest` was worked out, at `_expected_at`
+    latest: Expected[float] | None = None  # what was expected last
     _expected_at: float = -inf
 
     def is_closed(self, now: float) -> bool:
@@ -117,9 +117,9 @@ class Belief:
 
     def expected(self, now: float) -> Expected[float]:
         """What is expected of the peer at `now`, or was within FRESH_S while nothing was heard of it."""
-        known = self._expected
+        known = self.latest
         if known is None or self.has_news or not 0.0 <= now - self._expected_at < FRESH_S:
-            known = self._expected = expected(self.row(), self.config, now)
+            known = self.latest = expected(self.row(), self.config, now)
             self._expected_at, self.has_news = now, False
         return known
 
@@ -134,7 +134,7 @@ class Belief:
         While a slot is free, by news of this moment that count all jobs of ours, what answers have taught waits until
         FRESH_S has passed: only the jobs are counted anew. What lets us down counts at once.
         """
-        known, birth = self._expected, self.birth
+        known, birth = self.latest, self.birth
         if known is None or not self.has_news or not 0.0 <= now - self._expected_at < FRESH_S:
             return self.expected(now)
         if self.last_arrival > birth or now - birth >= FRESH_S or self.late or self.failures:

@@ -8,7 +8,7 @@ from gateway.beliefs.belief import Belief
 from gateway.beliefs.columns import Column
 from gateway.beliefs.expected import Expected, side_by_side
 
-_HAS_NEWS = attrgetter("has_news")
+_HAS_NEWS, _LATEST = attrgetter("has_news"), attrgetter("latest")
 
 
 class Few:
@@ -22,8 +22,12 @@ class Few:
 
     def expect(self, now: float) -> tuple[list[Expected[float]], Expected[Column]]:
         """What each makes us expect at `now`, and the same as columns."""
-        if not self._since <= now < self._until or any(map(_HAS_NEWS, self._beliefs)):
+        if not self._since <= now < self._until or self._is_overtaken():
             self._each = [belief.expected(now) for belief in self._beliefs]
             self._columns, self._since = side_by_side(self._each), now
             self._until = min(belief.stands_until for belief in self._beliefs)
         return self._each, self._columns
+
+    def _is_overtaken(self) -> bool:
+        """Whether something was heard of one: nobody has looked at it yet, or somebody else has."""
+        return any(map(_HAS_NEWS, self._beliefs)) or list(map(_LATEST, self._beliefs)) != self._each

@@ -47,3 +47,17 @@ def test_what_is_heard_of_one_counts_at_once() -> None:
     assert heard[0].backlog >= 7.0 > before[0].backlog
     assert later[0] is heard[0]
     assert later[1] is not heard[1]
+
+
+def test_what_is_heard_counts_also_where_somebody_else_looks_first() -> None:
+    beliefs = Beliefs(BeliefConfig())
+    beliefs.add(id_of(1), 2)
+    few = Few([beliefs[id_of(1)]])
+    few.expect(1.0)
+    beliefs.observe_closed(id_of(1), 1.0)
+
+    alone = beliefs[id_of(1)].expected(1.0)
+    each, columns = few.expect(1.0)
+
+    assert each[0] is alone
+    assert columns.admission == [2.0]
