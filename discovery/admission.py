@@ -6,7 +6,7 @@ A peer that was approved may be tagged `mine`: the machine is the same person's.
 Knows nothing of sockets.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,7 +48,12 @@ class Admission:
         self._granted: dict[PeerId, frozenset[Right]] = {}
         self._revoked: set[PeerId] = set()
         self._mine: set[PeerId] = set()  # of those granted, the user's own machines
+        self._watching: list[Callable[[], None]] = []
         self._relayed: set[PeerId] = set()  # of those granted, who may be reached through us
+
+    def watch(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called whenever the user has granted somebody rights, or taken them away."""
+        self._watching.append(tell)
 
     def proof(self, peer: PeerId, cert: bytes) -> bytes:
         """The proof for `peer`'s card that it knows the secret: see Holders.proof. Empty in other modes."""
@@ -110,6 +115,7 @@ class Admission:
             (self._mine.add if mine else self._mine.discard)(peer)
         if relay is not None:
             (self._relayed.add if relay else self._relayed.discard)(peer)
+        self._tell()
 
     def add_rights(self, peer: PeerId, rights: Iterable[Right], *, mine: bool | None = None) -> None:
         """Grant `rights` besides those that it has; `mine` as for `approve`. Raises AdmissionError at the limit."""
@@ -126,6 +132,7 @@ class Admission:
         self._mine.discard(peer)
         self._relayed.discard(peer)
         self._revoked.add(peer)
+        self._tell()
 
     def approved(self) -> frozenset[PeerId]:
         """The peers that the user or the allow-list granted a right by name."""
@@ -160,10 +167,15 @@ class Admission:
         self._mine = {PeerId(peer) for peer in mine} & self._granted.keys()
         self._relayed = {PeerId(peer) for peer in relayed} & self._granted.keys()
         self.holders.restore(known or KnownHolders())
+        self._tell()
 
     def forget(self, peer: PeerId) -> None:
         """Forget that this peer has proven the secret; when it returns, its card must prove it again."""
         self.holders.forget(peer)
+
+    def _tell(self) -> None:
+        for tell in self._watching:
+            tell()
 
     def _check_proof(self, card: Card) -> Refusal | None:
         match self.holders.check(card):

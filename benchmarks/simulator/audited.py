@@ -26,7 +26,7 @@ def simulate_audited(
         for peer in range(len(setting.peers)):
             if peer != entry:
                 _audit(world, fleet, entry, peer, audits)
-        world.nodes[entry].rights_changed()  # so that its roster is built anew
+        world.nodes[entry].roster_changed()  # so that its roster is built anew
     return carry(world, asks)
 
 

@@ -256,7 +256,6 @@ async def _change_rights(
         raise InvalidRequest(str(error), status=409, param="who", code="peer_ambiguous") from error
     except (AdmissionError, PeerNameError) as error:
         raise InvalidRequest(str(error), status=404, param="who", code="peer_not_found") from error
-    peer.node.rights_changed()
     peer.cards_changed()  # what each peer may use of our agents
     return {
         "peer": changed,

@@ -80,11 +80,10 @@ class Invitations:
         network: Network,
         folder: Path,
         secret: bytes,
-        rights_changed: Callable[[], None],
         tell: Callable[[str, str], None],
     ) -> None:
-        """`rights_changed` is called when somebody was let in; `tell(kind, words)`: the owner."""
-        self._network, self._folder, self._rights_changed = network, folder, rights_changed
+        """`tell(kind, words)` tells the owner."""
+        self._network, self._folder = network, folder
         self._me = Joiner(network.identity, network.admission.net, network.name)
         place = Place(
             network.admission.net, network.identity, lambda: network.name,
@@ -99,18 +98,14 @@ class Invitations:
         """Take an invitation; who invited gets what it means, as far as the terms allow. Raises JoinFailed."""
         joined = await _exchange(invitation, self._me)
         granted = [right for right in joined.rights if right in terms.rights]
-        await self._let_in(joined.peer, granted, terms.mine or None, knows_secret=bool(joined.secret))
+        await self._network.let_in(joined.peer, granted, terms.mine or None, knows_secret=bool(joined.secret))
         with suppress(Refused, PeerUnreachable):  # else gossip finds it
             await self._network.transport.hello(joined.address, joined.peer)
         say = _keep_secret(self._folder, joined.secret, terms)
         return Friend(joined.peer, joined.name, _sorted(self._network.admission, joined.peer), say)
 
     async def _let_in_by(self, peer: PeerId, invite: Invite) -> None:
-        await self._let_in(peer, invite.rights, invite.mine or None, knows_secret=invite.gives_secret)
-
-    async def _let_in(self, peer: PeerId, rights: Sequence[Right], mine: bool | None, *, knows_secret: bool) -> None:
-        await self._network.let_in(peer, rights, mine, knows_secret)
-        self._rights_changed()
+        await self._network.let_in(peer, invite.rights, invite.mine or None, knows_secret=invite.gives_secret)
 
 
 async def join_alone(config: NetworkConfig, folder: Path, name: str, invitation: Invitation, terms: Terms) -> Friend:

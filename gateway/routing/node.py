@@ -74,7 +74,8 @@ class Node:
         self._refused: dict[tuple[PeerId, str], frozenset[str]] = {}  # abilities by agent that its engine has refused
         self._scored: ScoredRoster | None = None  # None: to be made anew, since something changed
         self._others = Few(())  # of the roster, where those are few
-        self.gossip.watch(self.rights_changed)
+        self.gossip.watch(self.roster_changed)
+        self.admission.watch(self.roster_changed)
         self.beliefs.add(self.me, slots=1, rtt_s=0.0)
 
     @property
@@ -154,7 +155,7 @@ class Node:
         """Our gate was loaded: vectors count in its space from now on."""
         self._space, self._scored = space, None
 
-    def rights_changed(self) -> None:
+    def roster_changed(self) -> None:
         """Somebody was approved or revoked, or his card or state is another."""
         self._scored = None
 

@@ -190,10 +190,7 @@ class Runtime:
         self._network.tunnels.changed = self._own.changed
         self._limits = Limits(self._config.admission.limits, lambda: Named(self._network.vouched, self._network.mine))
         await stack.enter_async_context(self._network)
-        self._invitations = Invitations(
-            self._network, self._home.path, membership.secret, self._node.rights_changed,
-            self._telling.limited,
-        )  # fmt: skip
+        self._invitations = Invitations(self._network, self._home.path, membership.secret, self._telling.limited)
         self._network.publish((), 0)
         ledger = Ledger(self._home.path / "ledger.db", self._say)
         stack.callback(ledger.close)

@@ -146,7 +146,7 @@ async def opened(
                 "http://127.0.0.1:8470", entry, lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(), learning, Unmeasured(node),
                 personal, lambda: Others(place.vouched, place.mine),
-                Invitations(place, home / "ada", b"", lambda: None, lambda kind, text: None), sharing,
+                Invitations(place, home / "ada", b"", lambda kind, text: None), sharing,
                 settling, lambda: stops.append(True), examine,
             )  # fmt: skip
             watching = Watching(Showing(running), "boot", lambda: 0.0)

@@ -26,7 +26,8 @@ async def test_rights_hold_at_once_in_a_peer_that_runs(tmp_path: Path) -> None:
     ada, changed = inviter(tmp_path / "ada"), list[bool]()
     async with listening(ada), network(tmp_path / "ben", name="ben") as ben:
         ben.admission.net = NET
-        mine = Invitations(ben, tmp_path / "ben", b"", lambda: changed.append(True), lambda kind, text: None)
+        ben.admission.watch(lambda: changed.append(True))
+        mine = Invitations(ben, tmp_path / "ben", b"", lambda kind, text: None)
         friend = await mine.join(of(ada.inviting.invite("ben", ("ask",), 3600).text), Terms())
 
         assert (ada.identity.id, "ada", ("answer",), ()) == (friend.peer, friend.name, friend.rights, friend.say)
@@ -133,7 +134,7 @@ async def test_a_refusal_is_told_from_an_inviter_that_is_away(tmp_path: Path) ->
 async def test_an_invitation_of_a_running_peer_names_where_it_listens_and_lets_in_at_once(tmp_path: Path) -> None:
     told = list[str]()
     async with network(tmp_path / "ada", name="ada") as ada:
-        theirs = Invitations(ada, tmp_path / "ada", b"", lambda: None, lambda kind, text: told.append(text))
+        theirs = Invitations(ada, tmp_path / "ada", b"", lambda kind, text: told.append(text))
         line = of(theirs.inviting.invite("ben", BOTH, 3600).text).line
 
         assert line is not None

@@ -60,11 +60,9 @@ def test_rights_decide_whom_we_send_prompts() -> None:
     assert "not_approved" == ada.excluded()["peer-1"]
 
     ada.node.admission.approve(ben)
-    ada.node.rights_changed()
     assert None is ada.excluded()["peer-1"]
 
     ada.node.admission.revoke(ben)
-    ada.node.rights_changed()
     assert "not_approved" == ada.excluded()["peer-1"]
 
 
@@ -72,7 +70,6 @@ def test_the_right_to_ask_us_is_no_right_to_our_prompts() -> None:
     ada = Ada(mode="tofu")
     ben = ada.meet(1)
     ada.node.admission.approve(ben, rights=["ask"])
-    ada.node.rights_changed()
 
     assert "not_approved" == ada.excluded()["peer-1"]
 
@@ -414,7 +411,6 @@ def test_an_explanation_shows_who_was_there_when_it_was_decided() -> None:
     ada.now = 500.0
     ada.hear(replace(card_of(id_of(1)), seq=2, flag="leave", agents=()))
     ada.node.admission.revoke(id_of(2))
-    ada.node.rights_changed()
     ada.meet(3, agent("own"))
     ada.node.serve([agent("new")])
     assert {"ada": None, "peer-2": "not_approved", "peer-3": None} == ada.excluded()

@@ -172,7 +172,6 @@ def test_a_stranger_is_no_longer_on_trial_after_twenty_graded_answers_or_an_appr
     graded_one, approved_one = strangers(1), strangers(1)
     graded(graded_one, id_of(1), 1.0, times=20)
     approved_one.node.admission.approve(id_of(1))
-    approved_one.node.rights_changed()
 
     assert share_of(graded_one) > 0.9
     assert share_of(approved_one) > 0.9
@@ -275,7 +274,6 @@ def test_a_new_name_gains_nothing_once_somebody_was_convicted() -> None:
     ada.meet(3, large)
     ada.meet(4, large)
     ada.node.admission.approve(id_of(4))
-    ada.node.rights_changed()
 
     _, _, before, after, approved = (c.score for c in ada.decide().candidates)
     assert after < before == approved

@@ -92,7 +92,6 @@ class Desk:
         await self.me.transport.hello(self.ben.address)
         for one, other in ((self.me, self.ben), (self.ben, self.me)):
             one.admission.approve(other.id)
-        self.node.rights_changed()
 
 
 @asynccontextmanager

@@ -104,7 +104,6 @@ def test_who_follows_is_as_it_was_believed_when_it_was_decided() -> None:
 
     ada.node.observe_probe(id_of(1), 9, 2, "open", 5.0, 100.0)
     ada.node.admission.revoke(id_of(2))
-    ada.node.rights_changed()
 
     assert expected == [*later.order] == [*later.explained().order] == [*at_once.explained().order]
     assert ["ada", "peer-1", "peer-2"] == [one.peer_name for one in later.order]

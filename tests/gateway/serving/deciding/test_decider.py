@@ -113,13 +113,11 @@ async def test_a_peer_that_comes_while_a_request_waits_at_home_is_not_asked(
     mine.delay_s = 0.3
     async with desk(tmp_path, mine, theirs, slots=1, rules=(Rule("all"),)) as ada:
         ada.me.admission.revoke(ada.ben.id)
-        ada.node.rights_changed()
         first = asyncio.create_task(ada.ask())
         await mine.until(lambda engine: engine.active == 1)
         second = asyncio.create_task(ada.ask())
         await asyncio.sleep(0)
         ada.me.admission.approve(ada.ben.id)
-        ada.node.rights_changed()
         ada.door.look_around()
         clients = await asyncio.gather(first, second)
 
@@ -264,7 +262,6 @@ async def test_without_an_engine_a_peer_that_waits_to_be_approved_is_no_help(
     """The engine's problem is what the user can do something about; of a pin, the approval is."""
     async with desk(tmp_path, None, theirs) as ada:
         ada.me.admission.revoke(ada.ben.id)
-        ada.node.rights_changed()
         plain, pinned = await ada.ask(), await ada.ask({"x-ppai-route": "ben"})
 
     assert (503, "not_ready") == (plain.status, plain.error["code"])

@@ -213,7 +213,6 @@ async def test_a_pin_that_cannot_be_followed_says_why(
         for prepare, headers, fields, status, code, said in asked:
             if prepare == "revoke":
                 ada.me.admission.revoke(ada.ben.id)
-                ada.node.rights_changed()
             if prepare == "suspect":
                 ada.me.transport.suspect(ada.ben.id, "test")
             client = await ada.ask(headers, **fields)
