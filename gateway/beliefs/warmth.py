@@ -3,6 +3,9 @@
 How engines forget what they have read is told in sessions.py. Knows nothing of who may answer.
 """
 
+from collections.abc import Mapping, Sequence
+
+from discovery.records import PeerId
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.sessions import Sessions, Warm
 from gateway.beliefs.table import Beliefs
@@ -15,16 +18,25 @@ class Warmth:
         self._beliefs = beliefs
         self._sessions = Sessions(beliefs.config.sessions)
 
-    def place(self, session: str | None, now: float) -> Warm | None:
-        """Who answered this conversation last and may hold it still; None if nobody does."""
-        return None if session is None else self._sessions.recall(session, now)
+    def held(
+        self,
+        session: str | None,
+        prompt_tokens: int,
+        places: Mapping[tuple[PeerId, str], int],
+        contexts: Sequence[float],
+        now: float,
+    ) -> tuple[int | None, float]:
+        """The row that holds this conversation, and how many tokens of its next prompt; None, 0: no row does.
 
-    def tokens(self, warm: Warm, prompt_tokens: int, context_tokens: float) -> float:
-        """How many tokens of its next prompt are held there; `context_tokens` of a slot, 0: unknown."""
-        if (belief := self._beliefs.get(warm.queue)) is None:
-            return 0.0  # its peer is gone
-        room = context_tokens * belief.slots or self._sessions.config.room_tokens
-        return min(prompt_tokens, warm.left(belief.work_done, room)) * belief.kept_share
+        `places`: the row of each agent at a queue. `contexts`: tokens of a slot there, (N,); 0: unknown.
+        """
+        if session is None or (warm := self._sessions.recall(session, now)) is None:
+            return None, 0.0
+        row, belief = places.get((warm.queue, warm.agent)), self._beliefs.get(warm.queue)
+        if row is None or belief is None:  # nobody serves it there now, or its peer is gone
+            return None, 0.0
+        room = contexts[row] * belief.slots or self._sessions.config.room_tokens
+        return row, min(prompt_tokens, warm.left(belief.work_done, room)) * belief.kept_share
 
     def observe(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """A turn has ended: who answered it holds the conversation; of one that failed nobody knows what is left."""

@@ -5,6 +5,7 @@ Takes `now` and returns what to do; touched on the event loop only. Knows nothin
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from msgspec import structs
 
@@ -24,14 +25,12 @@ from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.table import Beliefs, peer_of, queue_of
 from gateway.beliefs.warmth import Warmth
 from gateway.models.priors import Priors
-from gateway.routing.alone.idle import idle_choice
-from gateway.routing.candidates import one_of_ours, only_one
+from gateway.routing.alone.alone import Alone
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Lots, Plan, Policy, SchedulerConfig
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
-from gateway.routing.utility import only_choice
 from gateway.routing.worth import REFRESH_S, TRIAL, Space, Trial, corrected, lifted
 from gateway.trust.honesty import Honesty
 from gateway.trust.observed import Observations
@@ -61,7 +60,6 @@ class Node:
         self.me, self.name = gossip.id, name
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
         self._policy, self._rng, self._space, self._priors = policy, rng, space, priors or Priors()
-        self._alone = alone if alone is not None and alone.theta_s == 0 else None
         self.observations, self._trial, self._refreshed_at = Observations(), Trial(), 0.0
         self.honesty = Honesty()
         self._from_documents = FromDocuments()
@@ -69,6 +67,9 @@ class Node:
         self._now = 0.0  # as we were told last
         self._loading = Loading()
         self._warmth = Warmth(beliefs)
+        self._alone: Alone | None = None
+        if alone is not None and alone.theta_s == 0:
+            self._alone = Alone(alone, beliefs, self._warmth, self._loading, self._refused_fields)
         self._own: tuple[Agent, ...] = ()
         self._details: dict[PeerId, tuple[Agent, ...]] = {}  # what peers told us of their agents, beyond their cards
         self._refused: dict[tuple[PeerId, str], frozenset[str]] = {}  # abilities by agent that its engine has refused
@@ -245,31 +246,7 @@ class Node:
 
     def only(self, query: Query, now: float) -> Choice | None:
         """The choice where one agent may answer: there is nothing to weigh. None: plan, and decide."""
-        if self._alone is None:
-            return None
-        scored = self._seen_roster(now)
-        roster = scored.roster
-        candidates = only_one(query, roster)
-        if candidates is None or (row := candidates.only) is None:
-            return None
-        peer, queue, _, _, agent, *_ = roster.who[row]
-        if row < roster.own:
-            expected = self.beliefs[queue].expected_here(now)
-        elif self._is_open(peer, queue, query.guarded, now):
-            expected = self.beliefs[queue].expected(now)
-        else:
-            return None
-        warm_row, warm_tokens = self._warm(roster, query, now)
-        return only_choice(
-            query, scored, row, candidates.excluded, expected, self._alone,
-            self.beliefs.output_tokens(query.category, query.max_tokens),
-            warm_tokens if warm_row == row else 0.0, self._loading.is_cold(peer, agent),
-        )  # fmt: skip
-
-    def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str], now: float) -> bool:
-        """Whether nothing that passes, or that it once refused, keeps another peer's agent from a query."""
-        has_room = self.has_room(queue, now)
-        return has_room and not self._loading.keeps_any(peer) and not (guarded and self._refused_fields)
+        return None if self._alone is None else self._alone.only(query, self._seen_roster(now), now)
 
     def lot(self) -> float:
         """A lot for a query, in [0, 1)."""
@@ -280,26 +257,10 @@ class Node:
 
         None: plan, and decide. `query` has its lot.
         """
-        if self._alone is None or query.lot is None:
+        if self._alone is None:
             return None
         scored = self._seen_roster(now)
-        roster = scored.roster
-        if (who := one_of_ours(query, roster)) is None or (query.drawn and roster.topical):
-            return None
-        warm_row, warm_tokens = self._warm(roster, query, now)
-        may_explore = not (query.is_held or warm_tokens)
-        is_elsewhere = warm_tokens > 0.0 and warm_row != who.own[0]
-        if (
-            is_elsewhere
-            or (may_explore and query.lot < self._alone.exploration)
-            or self._is_special(scored, query, now)
-        ):
-            return None
-        ours = [self.beliefs[queue].expected_here(now) for queue in roster.queues[: roster.own]]
-        return idle_choice(
-            query, scored, who, ours, *self._others.expect(now), self._alone,
-            self.beliefs.output_tokens(query.category, query.max_tokens), warm_tokens, rows,
-        )  # fmt: skip
+        return self._alone.idle(query, scored, self._others, partial(self._is_special, scored, query, now), now, rows)
 
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""
@@ -379,6 +340,7 @@ class Node:
         scored = self._seen_roster(now)
         roster, score = scored.roster, scored.scores(query.relevance)
         topics = self._likely(roster, query, now) if query.drawn else {}
+        warm = self._warmth.held(query.session, query.prompt_tokens, roster.places, roster.contexts, now)
         return View(
             roster=roster,
             expected=self.beliefs.expect(roster.rows, now, roster.own),
@@ -386,7 +348,7 @@ class Node:
             profiled=scored.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
             refusing=self._refusing(roster, query.guarded),
-            warm_tokens=_column(*self._warm(roster, query, now), len(roster)),
+            warm_tokens=_column(*warm, len(roster)),
             cold=self._loading.cold(roster.peer_ids, roster.agents),
             kept=self._loading.kept(roster.peer_ids, roster.agents, now),
             on_trial=self._on_trial(scored) if query.is_auto else None,
@@ -456,14 +418,6 @@ class Node:
         members = {member.id: member.card.gen for member in self.gossip.members()}
         who = {peer for peer, gen in members.items() if self._refused_fields.refuses(peer, gen, fields)}
         return roster.of_peers(who)
-
-    def _warm(self, roster: Roster, query: Query, now: float) -> tuple[int | None, float]:
-        """The row where this conversation is held, and how many prompt tokens of it; None, 0: it is held nowhere."""
-        if (warm := self._warmth.place(query.session, now)) is None:
-            return None, 0.0
-        if (row := roster.places.get((warm.queue, warm.agent))) is None:
-            return None, 0.0
-        return row, self._warmth.tokens(warm, query.prompt_tokens, roster.contexts[row])
 
     def _scored_roster(self) -> ScoredRoster:
         """The roster of who is there now; where it is made anew, what we know of all others is dropped."""

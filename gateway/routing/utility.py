@@ -6,26 +6,22 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.beliefs.columns import Column, by_row, by_rows, zeros
 from gateway.beliefs.expected import Expected
 from gateway.beliefs.numbers import Real
 from gateway.routing import cost
 from gateway.routing.candidates import candidate_set, embedded_stands_back
-from gateway.routing.choice import Candidate, Choice
 from gateway.routing.cost import Costs, Terms
-from gateway.routing.decision import Decision, candidate_of, excluded_because
+from gateway.routing.decision import Decision
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query, View
-from gateway.routing.roster import Candidates, ScoredRoster
+from gateway.routing.roster import Candidates
 
 # Score that one typical service time S̃ of the query is worth: as much as shortens the waits without losing right
 # answers (docs/results/simulator.md#constants).
 SERVICE_WORTH = 0.04
-_LEAST_S = 1e-9  # of a typical service time: it divides
-_NO_COSTS = Costs(*(0.0,) * len(Costs._fields))
-_NOTHING = Expected(*(0.0,) * len(Expected._fields))
+LEAST_S = 1e-9  # of a typical service time: it divides
 
 
 def utility(score: Real, cost_s: Real, beta_per_s: float) -> Real:
@@ -47,55 +43,6 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
     beta = worth_per_s(query, config, typical_s)
     worth = by_row(partial(utility, beta_per_s=beta), view.score, costs.cost_s)
     return Decision(query, view, costs, worth, candidates, beta, typical_s, config.cost.loading_s)
-
-
-def only_choice(
-    query: Query,
-    scored: ScoredRoster,
-    row: int,
-    excluded: NDArray[np.uint8],
-    expected: Expected[float],
-    config: SchedulerConfig,
-    output_tokens: float,
-    warm_tokens: float,
-    is_cold: bool,
-) -> Choice:
-    """The choice of the one agent that may answer, as `assess` and a policy would make it, without arrays.
-
-    `expected`: of its queue. `excluded`: the codes of everybody, (N,).
-    """
-    roster, score, away = scored.roster, scored.score(row, query.relevance), 0.0 if row < scored.roster.own else 1.0
-    costs = costs_of(query, output_tokens, config.cost, *needed(expected), away, warm_tokens, 1.0 if is_cold else 0.0)
-    _, service_s, *_, cost_s = costs
-    beta = worth_per_s(query, config, service_s if service_s > _LEAST_S else _LEAST_S)
-    candidate = candidate_of(
-        query, roster, row, expected, costs, score, utility(score, cost_s, beta), None,
-        not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens),
-        config.cost.loading_s if is_cold else 0.0,
-    )  # fmt: skip
-    reason = "pinned" if query.pin is not None else query.pinned_local or "only_candidate"
-    return Choice(
-        reason, beta, (candidate,), away != 0.0, (), len(excluded),
-        partial(_with_rest, query, scored, excluded, candidate, reason, beta),
-    )  # fmt: skip
-
-
-def _with_rest(
-    query: Query, scored: ScoredRoster, excluded: NDArray[np.uint8], only: Candidate, reason: str, beta_per_s: float
-) -> Choice:
-    """The choice of this one with everybody else, each with the reason why not.
-
-    Nobody has computed what the others would cost: all their seconds are 0, and so is the utility.
-    """
-    rest = tuple(
-        candidate_of(
-            query, scored.roster, row, _NOTHING, _NO_COSTS, scored.score(row, query.relevance), 0.0,
-            excluded_because(query, code), not scored.profiled[row], scored.basis(row, query.category),
-        )
-        for row, code in enumerate(excluded.tolist())
-        if code
-    )  # fmt: skip
-    return Choice(reason, beta_per_s, (only,), not only.local, rest, len(excluded))
 
 
 # What of an Expected the costs are made of, in the order of `costs_of`.
@@ -142,7 +89,7 @@ def typical_service(service_s: Column, candidates: Candidates) -> float:
 def median_s(ordered: list[float]) -> float:
     """The median of seconds in their order, greater than 0; a second where there are none."""
     middle = len(ordered) // 2
-    return max((ordered[middle] + ordered[-middle - 1]) / 2, _LEAST_S) if ordered else 1.0
+    return max((ordered[middle] + ordered[-middle - 1]) / 2, LEAST_S) if ordered else 1.0
 
 
 def worth_per_s(query: Query, config: SchedulerConfig, typical_s: float) -> float:

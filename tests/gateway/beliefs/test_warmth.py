@@ -9,6 +9,9 @@ from gateway.beliefs.table import Beliefs
 from gateway.beliefs.warmth import Warmth
 from tests.gateway.beliefs.one_peer import PEER, beliefs, reservation
 
+Held = tuple[int | None, float]  # the row that holds the conversation, and how many tokens of its next prompt
+NOBODY: Held = (None, 0.0)
+
 
 def turn_of(warmth: Warmth, status: str = "ok", tokens: int = 100) -> None:
     """A turn with a prompt of 1,000 tokens ended at 0 s."""
@@ -26,25 +29,27 @@ def after_a_turn(slots: int = 1) -> tuple[Beliefs, Warmth]:
     return table, warmth
 
 
+def held(
+    warmth: Warmth, prompt_tokens: int = 2000, context_tokens: float = 4096.0, session: str | None = "talk"
+) -> Held:
+    """A second later, where the agent `small` of PEER is in row 3."""
+    return warmth.held(session, prompt_tokens, {(PEER, "small"): 3}, (0.0,) * 3 + (context_tokens,), 1.0)
+
+
 def test_the_next_prompt_finds_the_last_one_and_its_answer() -> None:
     _, warmth = after_a_turn()
 
-    warm = warmth.place("talk", 1.0)
-
-    assert warm is not None and (PEER, "small") == (warm.queue, warm.agent)
-    assert [1100.0, 400.0] == [warmth.tokens(warm, tokens, 4096.0) for tokens in (2000, 400)]
+    assert [(3, 1100.0), (3, 400.0)] == [held(warmth, tokens) for tokens in (2000, 400)]
 
 
 @pytest.mark.parametrize(("slots", "context_tokens", "expected"), [(1, 4096.0, 550.0), (2, 4096.0, 825.0)])
 def test_other_work_displaces_it_where_there_is_less_room(slots: int, context_tokens: float, expected: float) -> None:
     """2,048 tokens of others are half of one slot, a quarter of two."""
     table, warmth = after_a_turn(slots)
-    warm = warmth.place("talk", 1.0)
-    assert warm is not None
 
     table[PEER].work_done = WorkDone(1, 2 * 1100 + 2048)
 
-    assert expected == warmth.tokens(warm, 2000, context_tokens)
+    assert (3, expected) == held(warmth, 2000, context_tokens)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +62,14 @@ def test_a_turn_that_failed_leaves_nothing_known_and_one_without_an_answer_chang
 
     turn_of(warmth, status, tokens)
 
-    assert is_warm == (warmth.place("talk", 1.0) is not None)
+    assert ((3, 1100.0) if is_warm else NOBODY) == held(warmth)
 
 
-def test_nobody_holds_a_conversation_without_a_name_nor_one_of_a_peer_that_is_gone() -> None:
+def test_nobody_holds_a_conversation_without_a_name_nor_one_of_an_agent_or_a_peer_that_is_gone() -> None:
     table, warmth = after_a_turn()
 
-    warm = warmth.place("talk", 1.0)
+    assert NOBODY == warmth.held(None, 2000, {(PEER, "small"): 0}, (0.0,), 1.0)
+    assert NOBODY == warmth.held("talk", 2000, {(PEER, "large"): 0}, (0.0,), 1.0)
     table.forget(PEER)
 
-    assert warm is not None
-    assert (None, 0.0) == (warmth.place(None, 1.0), warmth.tokens(warm, 1000, 0.0))
+    assert NOBODY == held(warmth)

@@ -3,16 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from msgspec import structs
 
 from discovery.records import PeerId
 from gateway.beliefs.belief import CLOSED_S, FRESH_S, Outcome
 from gateway.routing.candidates import KINDS_KEPT
-from gateway.routing.query import Query
 from tests.cluster import card_of, id_of, signed
-from tests.gateway.routing.ada import MATHS, Ada, agent, approximately
+from tests.gateway.routing.ada import MATHS, Ada, agent
 
 
 # --- who there is ---
@@ -319,26 +316,7 @@ def test_details_of_a_peer_whose_engine_has_gone_make_no_candidates() -> None:
     assert ("own",) == ada.node.roster.agents
 
 
-# --- one that nobody competes with ---
-def test_where_nothing_is_weighed_jobs_are_counted_at_once_and_the_rest_within_a_moment() -> None:
-    """But what lets us down does at once, and where no slot is free everything does."""
-    ada = Ada(alone=True)
-    ada.node.observe_own_load(0, 4, 0.0)
-    found = []
-    for at, jobs in ((0.0, 0), (FRESH_S / 4, 1), (FRESH_S / 2, 2), (3 * FRESH_S / 4, 4), (2 * FRESH_S, 1)):
-        ada.node.observe_own_load(jobs, 4, at)
-        only = ada.node.only(MATHS, at)
-        assert only is not None and only.target is not None
-        found.append(only.target)
-        job = ada.node.dispatch(only.target, at)
-        ada.node.observe(job, Outcome(ada.node.me, "ok", 1.0, 9.0, 200), at)
-
-    streams, turns_s = [one.expected.streams for one in found], [one.expected.turn_s for one in found]
-    assert [1.0, 2.0, 3.0, 4.0, 2.0] == streams
-    assert turns_s[0] == turns_s[1] == turns_s[2] < turns_s[3] < turns_s[4]
-    assert 0.0 == found[2].wait_s < found[3].wait_s
-
-
+# --- what is believed of ours among others ---
 def test_among_others_what_our_engine_s_answers_teach_counts_within_a_moment_and_a_failure_at_once() -> None:
     """Another peer's answers count at once: its jobs are not counted here."""
     ada = Ada()
@@ -358,113 +336,7 @@ def test_among_others_what_our_engine_s_answers_teach_counts_within_a_moment_and
     assert turns_s[0][1] < turns_s[1][1] < turns_s[2][1], ben
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.integers(0, 20),
-    st.integers(1, 4),
-    st.sampled_from([None, 1, 4000]),
-    st.sampled_from([MATHS, Query(), Query(pin="local"), Query(pinned_local="field:n", beta_per_s=0.1)]),
-    st.integers(0, 2),
-    st.floats(0.0, 100.0),
-    st.booleans(),
-)
-def test_what_nobody_competes_with_is_chosen_as_it_would_be_among_others(
-    jobs: int, slots: int, max_tokens: int | None, asked: Query, others: int, now: float, is_far: bool
-) -> None:
-    ada = Ada(alone=True)
-    for number in range(1, others + 1):
-        ada.meet(number, agent("other"))
-    wanted = {"own"}
-    if is_far:
-        ben, asked, others, wanted = ada.meet(9, agent("far"), waiting=jobs), Query(body_bytes=900), others + 1, {"far"}
-        ada.node.observe_cold(ben, {"far"} if jobs % 2 else ())
-    query = structs.replace(asked, models=frozenset(wanted), prompt_tokens=90, max_tokens=max_tokens, session="s")
-    ada.now = now
-    ada.node.observe_own_load(jobs, slots, now, 500)
-    (one,) = ada.decide(query).choice(11).order
-    ada.node.observe(ada.node.dispatch(one, now), Outcome(one.peer_id, "ok", 0.1, 0.5, 40), now)
-
-    ada.now = now = now + 2 * FRESH_S  # what was learnt a moment ago may wait where nothing is weighed
-    only = ada.node.only(query, now)
-
-    among = ada.decide(query).choice(11)
-    assert only is not None
-    assert (among.reason, among.may_go_elsewhere, among.rest) == (only.reason, only.may_go_elsewhere, only.rest)
-    assert among.among == only.among == 1 + others
-    assert among.explained and only.explained
-    assert [each.excluded for each in among.explained().rest] == [each.excluded for each in only.explained().rest]
-    (found,), (expected,) = only.order, among.order
-    assert approximately(expected) == approximately(found)
-    assert among.beta_per_s == pytest.approx(only.beta_per_s, rel=1e-12)
-
-
-def test_an_explanation_shows_who_was_there_when_it_was_decided() -> None:
-    """However much later it is asked for: one peer has left since, another is trusted no more, a third has come."""
-    ada = Ada(alone=True)
-    for number in (1, 2):
-        ada.meet(number, agent("other"))
-    query = structs.replace(MATHS, models=frozenset({"own"}))
-    only = ada.node.only(query, ada.now)
-    assert only is not None and only.explained is not None
-    at_once = only.explained()
-
-    ada.now = 500.0
-    ada.hear(replace(card_of(id_of(1)), seq=2, flag="leave", agents=()))
-    ada.node.admission.revoke(id_of(2))
-    ada.meet(3, agent("own"))
-    ada.node.serve([agent("new")])
-    assert {"ada": None, "peer-2": "not_approved", "peer-3": None} == ada.excluded()
-
-    assert at_once == only.explained()
-    assert (only.order, only.reason, only.beta_per_s) == (at_once.order, at_once.reason, at_once.beta_per_s)
-    assert [("peer-1", "model"), ("peer-2", "model")] == [(one.peer_name, one.excluded) for one in at_once.rest]
-
-
-def test_an_explanation_draws_no_lots_and_looks_at_nothing_anew() -> None:
-    """Seen answers fade by the time of the latest request, not by that of the one which is explained."""
-    ada = Ada(alone=True, exploration=1.0)
-    ben = ada.meet(1, agent("other", capability=(200, 200)))
-    only = ada.node.only(structs.replace(MATHS, models=frozenset({"own"})), 0.0)
-    assert only is not None and only.explained is not None
-    ada.node.observations.observe(ben, "other", "maths", 1.0, 1.0, 900.0)
-    ada.node.view(MATHS, 900.0)
-    before = (ada.node._rng.bit_generator.state, ada.node._refreshed_at, ada.node._scored)
-
-    only.explained()
-
-    assert before == (ada.node._rng.bit_generator.state, ada.node._refreshed_at, ada.node._scored)
-    assert 900.0 == ada.node._refreshed_at
-
-
-def test_an_agent_with_a_rival_is_weighed() -> None:
-    ada = Ada(alone=True)
-    ada.meet(1)
-
-    own, far = structs.replace(MATHS, models=frozenset({"own"})), structs.replace(MATHS, models=frozenset({"small"}))
-    assert ada.node.only(MATHS, ada.now) is None
-    assert ada.node.only(structs.replace(own, prompt_tokens=9000), ada.now) is None  # too long
-    assert (
-        ada.node.only(structs.replace(own, reach="my machines", rule="privacy:mine"), ada.now) is None
-    )  # which it must name
-    assert ada.node.only(own, ada.now) is not None
-    assert ada.node.only(far, ada.now) is not None
-
-
-def test_another_peer_whose_door_is_closed_or_that_refused_such_a_field_is_weighed() -> None:
-    ada = Ada(alone=True)
-    ben = ada.meet(1)
-    far = structs.replace(MATHS, models=frozenset({"small"}))
-
-    ada.node.refused_fields(ben, frozenset({"top_k"}))
-    assert ada.node.only(structs.replace(far, guarded=frozenset({"top_k"})), ada.now) is None
-    ada.node.observe_cold(ben, {"small"}, {"small"}, ada.now)
-    assert ada.node.only(far, ada.now) is None
-    ada.node.observe_cold(ben, ())
-    assert ada.node.only(far, ada.now) is not None
-    ada.node.observe_closed(ben, ada.now)
-    assert ada.node.only(far, ada.now) is None
-
-
+# --- kinds of queries ---
 def test_kinds_of_queries_are_remembered_within_bounds_and_never_changed() -> None:
     ada = Ada()
     ada.meet(1)

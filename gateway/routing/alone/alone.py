@@ -1,0 +1,91 @@
+"""Who answers without being weighed against anybody: the one agent that may, or an idle engine of ours (P).
+
+Says None where that is not so: then everybody is weighed (policies.py), which decides the same.
+"""
+
+from collections.abc import Callable
+
+from discovery.records import PeerId
+from gateway.beliefs.few import Few
+from gateway.beliefs.memory import Loading, RefusedFields
+from gateway.beliefs.table import Beliefs
+from gateway.beliefs.warmth import Warmth
+from gateway.routing.alone.idle import idle_choice
+from gateway.routing.alone.only import only_choice
+from gateway.routing.candidates import one_of_ours, only_one
+from gateway.routing.choice import Choice
+from gateway.routing.policy import SchedulerConfig
+from gateway.routing.query import Query
+from gateway.routing.roster import Roster, ScoredRoster
+
+
+class Alone:
+    """Choices of one agent alone, on what is believed."""
+
+    def __init__(
+        self,
+        config: SchedulerConfig,
+        beliefs: Beliefs,
+        warmth: Warmth,
+        loading: Loading,
+        refused_fields: RefusedFields,
+    ) -> None:
+        self._config, self._beliefs, self._warmth = config, beliefs, warmth
+        self._loading, self._refused_fields = loading, refused_fields
+
+    def only(self, query: Query, scored: ScoredRoster, now: float) -> Choice | None:
+        """The choice where one agent may answer; None: several may, or it is another peer's that may not now."""
+        roster = scored.roster
+        candidates = only_one(query, roster)
+        if candidates is None or (row := candidates.only) is None:
+            return None
+        peer, queue, _, _, agent, *_ = roster.who[row]
+        if row < roster.own:
+            expected = self._beliefs[queue].expected_here(now)
+        elif self._is_open(peer, queue, query.guarded, now):
+            expected = self._beliefs[queue].expected(now)
+        else:
+            return None
+        warm_row, warm_tokens = self._held(query, roster, now)
+        return only_choice(
+            query, scored, row, candidates.excluded, expected, self._config,
+            self._beliefs.output_tokens(query.category, query.max_tokens),
+            warm_tokens if warm_row == row else 0.0, self._loading.is_cold(peer, agent),
+        )  # fmt: skip
+
+    def idle(
+        self,
+        query: Query,
+        scored: ScoredRoster,
+        others: Few,
+        is_special: Callable[[], bool],
+        now: float,
+        rows: int,
+    ) -> Choice | None:
+        """The choice of an idle engine of ours that takes the query though others might, of so many rows at most.
+
+        None as well for a query without its lot. `others`: what is believed of them, where they are few. `is_special`:
+        whether anything that passes, beside load, says something of who is asked.
+        """
+        roster = scored.roster
+        if query.lot is None or (who := one_of_ours(query, roster)) is None or (query.drawn and roster.topical):
+            return None
+        warm_row, warm_tokens = self._held(query, roster, now)
+        may_explore = not (query.is_held or warm_tokens)
+        is_elsewhere = warm_tokens > 0.0 and warm_row != who.own[0]
+        if is_elsewhere or (may_explore and query.lot < self._config.exploration) or is_special():
+            return None
+        ours = [self._beliefs[queue].expected_here(now) for queue in roster.queues[: roster.own]]
+        return idle_choice(
+            query, scored, who, ours, *others.expect(now), self._config,
+            self._beliefs.output_tokens(query.category, query.max_tokens), warm_tokens, rows,
+        )  # fmt: skip
+
+    def _held(self, query: Query, roster: Roster, now: float) -> tuple[int | None, float]:
+        """The row that holds this conversation, and how many tokens of the prompt."""
+        return self._warmth.held(query.session, query.prompt_tokens, roster.places, roster.contexts, now)
+
+    def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str], now: float) -> bool:
+        """Whether nothing that passes, or that it once refused, keeps another peer's agent from a query."""
+        is_closed = self._beliefs[queue].is_closed(now)
+        return not (is_closed or self._loading.keeps_any(peer) or (guarded and self._refused_fields))
