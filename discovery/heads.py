@@ -2,7 +2,8 @@
 
 What a head says follows from its bytes alone, and a program sends the same lines with each request, but for how long
 the body is. So a head that a parser has read is known when it comes again, with whatever length. Example: of a thousand
-requests by one SDK with one key the parser reads two.
+requests by one SDK with one key the parser reads two. A peer's head also ends on what proves the request, which is
+another each time: session_heads.py.
 
 The parser stays the reference, and reads all that is not known. Who has it decides what it may learn: only a head that
 began where a message begins, that was there as a whole, that was read to its last byte and no further, and behind
@@ -14,25 +15,63 @@ has the number of a trace, push out no other. It holds what callers sent, their 
 this process, and lets nobody in, since whether a key counts is looked up for each request.
 """
 
+from collections.abc import Hashable, Mapping
 from typing import Generic, Protocol, TypeVar
 
 KNOWN_LIMIT = 128  # heads
 SEEN_LIMIT = 1024  # heads of which only a hash is remembered, until they come again
 HEAD_BYTES = 4096  # of the longest that is remembered; those of SDKs have 500 to 1,500
-_DIGITS_LIMIT = 9  # of a length
+LENGTH_DIGITS = 9  # of the longest length
 _TOLD, _NAME = b"ength: ", b"\r\ncontent-l"  # as programs write `content-length`, or `Content-Length`
+
+
+Anew = dict[str, str]  # headers by lower-case name
 
 
 class Read(Protocol):
     """What was read of a head."""
 
     @property
-    def length(self) -> bytes:
-        """Of the body, as its line tells it: digits."""
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name."""
         ...
 
 
 Head = TypeVar("Head", bound=Read)
+Found = tuple[Head, Anew | None, int, bytes]  # what was read, headers with other values, the body's size, what follows
+Key = TypeVar("Key", bound=Hashable)
+Known = TypeVar("Known")
+
+
+class Heads(Protocol[Head]):
+    """Heads that came before: KnownHeads, or SessionHeads (session_heads.py)."""
+
+    def find(self, data: bytes) -> Found[Head] | None:
+        """What was read of the head that `data` begins with; None: a parser has to read it."""
+        ...
+
+    def learn(self, data: bytes, head: Head) -> None:
+        """Remember what was read of `data`, if it comes for the second time. See the module for what may be learnt."""
+        ...
+
+
+class Twice(Generic[Key, Known]):
+    """What is known of heads that came twice, by what does not change in them."""
+
+    def __init__(self) -> None:
+        self.known = dict[Key, Known]()
+        self._seen = set[int]()
+
+    def learn(self, key: Key, known: Known) -> None:
+        """Remember it, if this comes for the second time."""
+        if (seen := hash(key)) in self._seen:
+            self.known[key] = known
+            if len(self.known) > KNOWN_LIMIT:
+                del self.known[next(iter(self.known))]
+        else:
+            if len(self._seen) == SEEN_LIMIT:
+                self._seen.clear()
+            self._seen.add(seen)
 
 
 class KnownHeads(Generic[Head]):
@@ -40,16 +79,13 @@ class KnownHeads(Generic[Head]):
 
     def __init__(self, limit_bytes: int = HEAD_BYTES) -> None:
         """`limit_bytes`: of the longest head that may be read at all."""
-        self._limit_bytes = min(HEAD_BYTES, limit_bytes - _DIGITS_LIMIT)
+        self._limit_bytes = min(HEAD_BYTES, limit_bytes - LENGTH_DIGITS)
         # by the bytes before the length and behind it: (the length's digits, the length, what was read)
-        self._known = dict[tuple[bytes, bytes], tuple[bytes, int, Head]]()
-        self._seen = set[int]()
+        self._heads = Twice[tuple[bytes, bytes], tuple[bytes, int, Head]]()
+        self._known = self._heads.known
 
-    def find(self, data: bytes) -> tuple[Head, bytes | None, int, bytes] | None:
-        """What was read of the head that `data` begins with; None: a parser has to read it.
-
-        (what was read, the length's digits if they are others than then, the length, the bytes behind the head).
-        """
+    def find(self, data: bytes) -> Found[Head] | None:
+        """See Heads."""
         lines, ends, behind = data.partition(b"\r\n\r\n")
         before, _, rest = lines.partition(_TOLD)
         length, _, after = rest.partition(b"\r\n")
@@ -59,24 +95,21 @@ class KnownHeads(Generic[Head]):
         digits, size, head = known
         if length == digits:
             return head, None, size, behind
-        if not length.isdigit() or len(length) > _DIGITS_LIMIT:
+        if not length.isdigit() or len(length) > LENGTH_DIGITS:
             return None
-        return head, length, int(length), behind
+        return head, {"content-length": length.decode("ascii")}, int(length), behind
 
     def learn(self, data: bytes, head: Head) -> None:
-        """Remember what was read of `data`, if it comes for the second time. See the module for what may be learnt."""
+        """See Heads."""
         before, _, rest = data.removesuffix(b"\r\n\r\n").partition(_TOLD)
         length, _, after = rest.partition(b"\r\n")
-        if len(data) > self._limit_bytes or not before.lower().endswith(_NAME) or length != head.length:
+        if len(data) > self._limit_bytes or not before.lower().endswith(_NAME):
             return
-        if not length.isdigit() or len(length) > _DIGITS_LIMIT:
+        if not length.isdigit() or len(length) > LENGTH_DIGITS or not is_said(head, "content-length", length):
             return
-        key = before, after
-        if (seen := hash(key)) in self._seen:
-            self._known[key] = length, int(length), head
-            if len(self._known) > KNOWN_LIMIT:
-                del self._known[next(iter(self._known))]
-        else:
-            if len(self._seen) == SEEN_LIMIT:
-                self._seen.clear()
-            self._seen.add(seen)
+        self._heads.learn((before, after), (length, int(length), head))
+
+
+def is_said(head: Read, name: str, value: bytes) -> bool:
+    """Whether the head has this header once, with this value."""
+    return head.headers.get(name, "").encode("latin-1") == value

@@ -20,6 +20,7 @@ from discovery.envelopes import Sign
 from discovery.join_messages import JOIN_LIMIT_BYTES, JOIN_PATH
 from discovery.records import PeerId
 from discovery.request_auth import BODY_HEADER, Refused
+from discovery.session_heads import SessionHeads
 from discovery.sessions import LIMIT_BYTES as SESSION_LIMIT_BYTES
 from discovery.sessions import NUMBER_HEADER, SESSION_PATH, Session
 from discovery.transport import Transport
@@ -63,6 +64,7 @@ PEER_BOUNDS = Bounds(
     first_head_s=5.0,
     body_s=120.0,  # 8 MiB at 70 kB/s
     unread_bytes=64 << 10,
+    heads=SessionHeads,
 )
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import httptools
 
-from discovery.heads import KnownHeads
+from discovery.heads import Anew, Heads, KnownHeads
 from gateway.server.exchange import READ_AHEAD_BYTES, STATUS_LINES, Exchange
 from gateway.server.fields import Head, size_of, without_offer
 from gateway.server.flow import FlowControl, address
@@ -58,7 +58,8 @@ class Bounds:
     unread_bytes: int | None = None
     vouched_unread_bytes: int = 1 << 20
     linger_s: float = 1.0  # s from a refusal to closing: a client that still sends needs them to read it
-    remembers_heads: bool = False  # whose requests have equal heads, as programs' have: see discovery/heads.py
+    # what remembers the heads that came, if requests have heads that come again: see discovery/heads.py
+    heads: Callable[[int], Heads[Any]] | None = None
 
 
 class TooMuch(Exception):
@@ -75,7 +76,7 @@ class ServerState:
 
     connections: set["Connection"] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    heads: KnownHeads[Head] = field(default_factory=KnownHeads)
+    heads: Heads[Head] = field(default_factory=KnownHeads)
 
 
 class Connection(asyncio.Protocol):
@@ -140,7 +141,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport, self.flow = transport, FlowControl(transport)
         self._parser = _new_parser(self)  # it leads back here: a handshake that fails leaves none
-        self._is_between = self._bounds.remembers_heads
+        self._is_between = self._bounds.heads is not None
         self.server, self.client = address(transport, "sockname"), address(transport, "peername")
         if self._caller is not None:
             self.client = self._caller, 0
@@ -175,17 +176,17 @@ class Connection(asyncio.Protocol):
         else:
             self._parse(data)
 
-    def _known(self, head: Head, length: bytes | None, size: int, data: bytes) -> bytes:
+    def _known(self, head: Head, anew: Anew | None, size: int, data: bytes) -> bytes:
         """A request whose head is known; `data` came behind that: what of it is no more of its body.
 
-        `length`: digits of its body's length, `size`, where they are others than those that the head had.
+        `anew`: headers whose values are others than the head had. `size`: of its body.
         """
         if len(data) < size:
-            self._await_body(Exchange(self, head, length))
+            self._await_body(Exchange(self, head, anew))
             self._uncounted = size
             return self._count(data)
         body, behind = data[:size], data[size:]
-        self._reading = exchange = Exchange(self, head, length, body)
+        self._reading = exchange = Exchange(self, head, anew, body)
         self._dropped_bytes = self._unparsed = 0
         self._head_until = self._place.idle_since = None
         if size > READ_AHEAD_BYTES:
@@ -302,7 +303,7 @@ class Connection(asyncio.Protocol):
         if self._fields and self._lines_bytes > self._bounds.head_bytes:
             raise TooMuch(431)
         self._fields = []
-        self._is_between = self._bounds.remembers_heads and self._reading.keeps_alive
+        self._is_between = self._bounds.heads is not None and self._reading.keeps_alive
         self._end_body()
 
     def _end_body(self) -> None:

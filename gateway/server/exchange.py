@@ -65,13 +65,13 @@ class Exchange(AsgiClient):
         self,
         connection: Carrier,
         head: Head,
-        length: bytes | None = None,
+        anew: dict[str, str] | None = None,
         body: bytes | None = None,
     ) -> None:
-        """`length`: digits of the body's, where they are others than those of `head`. `body`: all of it, if it came."""
-        self.connection, self.head, self.length = connection, head, length
+        """`anew`: headers whose values are others than those of `head`. `body`: all of it, if it came."""
+        self.connection, self.head, self.anew = connection, head, anew
         self.method, self.path, self.version, self.keeps_alive = head.method, head.path, head.version, head.keeps_alive
-        self.headers = head.headers if length is None else head.of_length(length)
+        self.headers = head.headers if anew is None else {**head.headers, **anew}
         self._awaits_word = head.awaits_word
         self._pieces: list[bytes] = []
         if body is not None:
@@ -116,7 +116,7 @@ class Exchange(AsgiClient):
 
     @property
     def _fields(self) -> Fields:
-        return self.head.fields if self.length is None else self.head.lines_of_length(self.length)
+        return self.head.fields if self.anew is None else self.head.lines_with(self.anew)
 
     # --- the body that comes, as the connection reads it ---
 

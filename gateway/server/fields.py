@@ -39,13 +39,13 @@ class Head:
         """How long the body is, as its line says."""
         return self.headers.get("content-length", "").encode("latin-1")
 
-    def of_length(self, length: bytes) -> Mapping[str, str]:
-        """The headers, with another length of the body."""
-        return {**self.headers, "content-length": length.decode("ascii")}
-
-    def lines_of_length(self, length: bytes) -> Fields:
-        """The header lines, with another length of the body."""
-        return [(name, length if name.lower() == b"content-length" else value) for name, value in self.fields]
+    def lines_with(self, anew: Mapping[str, str]) -> Fields:
+        """The header lines, with other values of these headers."""
+        names = [name.lower().decode("latin-1") for name, _ in self.fields]
+        return [
+            (field[0], anew[name].encode("latin-1")) if name in anew else field
+            for name, field in zip(names, self.fields, strict=True)
+        ]
 
 
 def read_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -34,7 +34,7 @@ CLIENT_BOUNDS = Bounds(
     head_bytes=64 << 10,
     first_head_s=KEEPALIVE_S,  # programs open connections ahead of need
     dropped_bytes=8 << 20,  # many programs listen for a refusal only when they have sent all
-    remembers_heads=True,
+    heads=KnownHeads,
 )
 _NAME = re.compile(r"[\w.-]+")  # of a host: no scheme, port, path or blank
 
@@ -117,7 +117,7 @@ class Server:
 
     def __init__(self, app: Any, places: Places, bounds: Bounds, tls: ssl.SSLContext | None) -> None:
         self.grace_s = GRACE_S
-        self.server_state = ServerState(heads=KnownHeads(bounds.head_bytes))
+        self.server_state = ServerState(heads=(bounds.heads or KnownHeads)(bounds.head_bytes))
         self._meet, self._tls = meeting(app), tls
         self._places, self._bounds, self._turns = places, bounds, Turns[Exchange]()
         self._open = dict[Place, Connection]()

@@ -136,7 +136,7 @@ class _Carried:
         self._body = body = exchange.body(WHOLE_BYTES)
         read = None if entrance is None or body is None else let_in(entrance, exchange, body)
         carrier, head = exchange.connection, heads.tell(exchange.head)
-        self._say(Came(self.number, head, exchange.length, carrier.server, carrier.client, body, read))
+        self._say(Came(self.number, head, exchange.anew, carrier.server, carrier.client, body, read))
         try:
             while not exchange.is_complete:
                 await self._do(await self._next())

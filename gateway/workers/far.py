@@ -71,7 +71,7 @@ class FarExchange(Exchange):
     _hands: "FarHands | None" = None
 
     def __init__(self, came: Came, head: Head, say: Callable[[Frame], None], over: Callable[[int], None]) -> None:
-        super().__init__(_Carrier(came, over), head, came.length, came.body)
+        super().__init__(_Carrier(came, over), head, came.anew, came.body)
         self._number, self._say = came.number, say
         self._awaits_word = False  # its worker says that itself, when a piece is asked for
         self.came, self.let_in = came.body, came.let_in

@@ -26,7 +26,7 @@ class Came(Frame, tag=0):
     """A request: its head, and its body where that is there as a whole."""
 
     head: Told | int
-    length: bytes | None  # digits of the body's, where they are others than the head's
+    anew: dict[str, str] | None  # headers whose values are others than the head's
     server: tuple[str, int] | None
     client: tuple[str, int] | None
     body: bytes | None

@@ -11,7 +11,7 @@ class Heard:
     """What was read of a head, as far as it matters here."""
 
     def __init__(self, length: bytes) -> None:
-        self.length = length
+        self.headers = {"content-length": length.decode()}
 
 
 def knowing(lines: bytes, length: bytes = b"7", times: int = 2, limit_bytes: int = HEAD_BYTES) -> KnownHeads[Heard]:
@@ -27,7 +27,7 @@ def test_a_head_that_came_twice_is_known_with_whatever_length() -> None:
     same, other = known.find(LINES % 7 + b"body"), known.find(LINES % 123)
 
     assert same is not None and (None, 7, b"body") == same[1:]
-    assert other is not None and (b"123", 123, b"") == other[1:]
+    assert other is not None and ({"content-length": "123"}, 123, b"") == other[1:]
     assert same[0] is other[0]
 
 

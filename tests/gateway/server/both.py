@@ -19,6 +19,7 @@ import uvicorn.server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from discovery.heads import KnownHeads
+from discovery.session_heads import SessionHeads
 from gateway.client.api_keys import ApiKeys
 from gateway.client.app import ClientApp, ClientConfig
 from gateway.server.answering import AsgiClient
@@ -30,7 +31,9 @@ from gateway.server.turns import Turns
 from tests.gateway.workers.pair import pair
 
 BOUNDS = Bounds(head_bytes=1 << 16, first_head_s=60.0, linger_s=0.0)
-KNOWING = replace(BOUNDS, remembers_heads=True)
+KNOWING = replace(BOUNDS, heads=KnownHeads)
+IN_SESSIONS = replace(BOUNDS, heads=SessionHeads)
+NOTED = ("x", "ppai-session", "ppai-mac", "ppai-sha256", "content-length")  # headers
 _OWN = (b"date:", b"x-request-id:", b"transfer-encoding:")  # lines that differ from answer to answer
 
 
@@ -39,7 +42,7 @@ class Told:
     """What came of one sequence of bytes."""
 
     written: bytearray = field(default_factory=bytearray)
-    asked: list[tuple[str, bytes, str]] = field(default_factory=list)  # (endpoint, body, header x), as serving heard it
+    asked: list[tuple[str, bytes, list[str]]] = field(default_factory=list)  # (endpoint, body, NOTED), as serving heard
     is_closed: bool = False
     is_kept: bool = True  # the connection, until the client hung up
     is_refused: bool = False  # what was sent is no HTTP
@@ -106,7 +109,7 @@ class Serving:
     async def answer(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, request_id: str, *more: object
     ) -> None:
-        self._told.asked.append((endpoint, body, headers.get("x", "")))
+        self._told.asked.append((endpoint, body, [headers.get(name, "") for name in NOTED]))
         said = b'{"size":%d,"sum":%d}' % (len(body), zlib.crc32(body))
         await asyncio.sleep(0)
         if b"stream" not in body:
@@ -174,21 +177,30 @@ class AtOnce(ThreadPoolExecutor):
         return found
 
 
-class CountingHeads(KnownHeads[Head]):
+class Counting:
     """Heads that are remembered, and how many were found again."""
 
     found = 0
 
     def find(self, data: bytes) -> Any:
-        found = super().find(data)
+        found = super().find(data)  # type: ignore[misc]  # of those beside it
         self.found += found is not None
         return found
+
+
+class CountingHeads(Counting, KnownHeads[Head]):
+    pass
+
+
+class CountingSessionHeads(Counting, SessionHeads[Head]):
+    pass
 
 
 class Side:
     """One of those that are compared.
 
-    `kind` is `direct`, `knowing` (heads that came before), `messages`, `worker` (and its owner) or `uvicorn`.
+    `kind` is `direct`, `knowing` (heads that came before), `in sessions` (those of peers), `messages`, `worker` (and
+    its owner) or `uvicorn`.
     """
 
     def __init__(self, kind: str, home: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -208,7 +220,7 @@ class Side:
         if isinstance(self._state, ServerState):
             made_of = {"messages": through_messages, "worker": lambda app: pair(app)[0]}
             meet = meeting(made_of.get(self._kind, lambda app: app)(app))
-            bounds = KNOWING if self._kind == "knowing" else BOUNDS
+            bounds = {"knowing": KNOWING, "in sessions": IN_SESSIONS}.get(self._kind, BOUNDS)
             made = Connection(meet, self._state, bounds, Place("127.0.0.1"), lambda *_: True, lambda _: None, Turns())
         else:
             self._config.loaded_app = app
@@ -216,7 +228,7 @@ class Side:
         made.connection_made(Transport(told))
         return made
 
-    def remember(self, heads: KnownHeads[Head]) -> None:
+    def remember(self, heads: CountingHeads | CountingSessionHeads) -> None:
         """Have heads remembered there, by one that is ours."""
         assert isinstance(self._state, ServerState)
         self._state.heads = heads
@@ -326,7 +338,26 @@ KNOWN = tuple(
 LENGTHS = (b"0", b"2", b"15", b"3000", b"02", b"2 ", b" 2", b"+2", b"", b"2,2", b"2\r\ncontent-length: 2", b"9" * 30)
 
 
-def sequence_of_known(seed: int) -> list[bytes]:
+PROOF = b"ppai-session: NUMBER\r\nppai-mac: MAC\r\nppai-sha256: SHA\r\ncontent-length: LENGTH\r\n\r\n"
+PROVED = tuple(
+    line + b"\r\n" + fields
+    for line in (LINES[4], b"POST /v1/messages HTTP/1.1")
+    for fields in (
+        HOST + PROOF,
+        HOST + b"traceparent: 00\r\n" + PROOF,
+        HOST + b"ppai-mac: MAC\r\n" + PROOF,
+        HOST + b"content-length: 2\r\n" + PROOF,
+        HOST + b"expect: 100-continue\r\nx: 1\r\n" + PROOF,
+        b"connection: close\r\n" + HOST + PROOF,
+        HOST + PROOF.replace(b"ppai-sha256", b"x: 1\r\nppai-sha256"),
+        HOST + PROOF.replace(b"ppai-mac", b"Ppai-Mac"),
+    )
+)  # heads of a session
+MACS = (b"%064x" % 7, b"%064X" % (1 << 250), b"%062x" % 7, b"%064x " % 7, b"", b"x" * 64, b"%064x, 1" % 7)
+NUMBERS = (b"1", b"17", b"0", b"017", b"-1", b"1.0", b"9" * 16, b"9" * 17, b"", b" 3")
+
+
+def sequence_of_known(seed: int, *, in_session: bool = False) -> list[bytes]:
     """The same, of requests with a few heads and many lengths; most are as they should be, and wait for their turn.
 
     An empty piece waits for what is under way.
@@ -335,7 +366,12 @@ def sequence_of_known(seed: int) -> list[bytes]:
     sent = list[bytes]()
     for body in rng.choices(BODIES, k=rng.choice((1, 2, 3))):
         length = b"%d" % len(body) if rng.random() < 0.9 else rng.choice(LENGTHS)
-        head = rng.choice(KNOWN).replace(b"LENGTH", length)
+        head = rng.choice(PROVED if in_session else KNOWN).replace(b"LENGTH", length)
+        if in_session:
+            is_odd = rng.random() < 0.2
+            number = rng.choice(NUMBERS) if is_odd else b"%d" % rng.randrange(99)
+            macs = [rng.choice(MACS) if is_odd else rng.randbytes(32).hex().encode() for _ in range(2)]
+            head = head.replace(b"NUMBER", number).replace(b"MAC", macs[0]).replace(b"SHA", macs[1])
         sent += rng.choice(([head + body], [head, body], _cut(head + body, rng)))
         sent += [b""] * (12 if rng.random() < 0.8 else 0)
     if rng.random() < 0.2:

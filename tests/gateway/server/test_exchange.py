@@ -14,7 +14,7 @@ import pytest
 from gateway.client.api_keys import LOOK_S, ApiKeys
 from gateway.server.edge import read_pieces, until_gone
 from gateway.server.exchange import Exchange
-from tests.gateway.server.both import CountingHeads, Side, Told, sequence, sequence_of_known
+from tests.gateway.server.both import CountingHeads, CountingSessionHeads, Side, Told, sequence, sequence_of_known
 from tests.gateway.server.serving import BOUNDS, Met, said, serving
 
 HOST = b"host: localhost\r\n"
@@ -170,12 +170,23 @@ async def test_100000_sequences_of_known_heads_are_read_as_by_the_parser(seeds: 
     await _compare_known(seeds, tmp_path)
 
 
-async def _compare_known(seeds: range, home: Path) -> None:
-    parsing, knowing = Side("direct", home), Side("knowing", home)
-    heads = CountingHeads()
+@pytest.mark.parametrize("seeds", [range(700)], ids=["few"])
+async def test_a_peer_s_head_that_came_before_is_read_as_by_the_parser(seeds: range, tmp_path: Path) -> None:
+    await _compare_known(seeds, tmp_path, in_session=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [range(at, at + SEEDS_AT_ONCE) for at in range(0, 100_000, SEEDS_AT_ONCE)], ids=str)
+async def test_100000_sequences_of_peers_heads_are_read_as_by_the_parser(seeds: range, tmp_path: Path) -> None:
+    await _compare_known(seeds, tmp_path, in_session=True)
+
+
+async def _compare_known(seeds: range, home: Path, *, in_session: bool = False) -> None:
+    parsing, knowing = Side("direct", home), Side("in sessions" if in_session else "knowing", home)
+    heads = CountingSessionHeads() if in_session else CountingHeads()
     knowing.remember(heads)
     for seed in seeds:
-        sent = sequence_of_known(seed)
+        sent = sequence_of_known(seed, in_session=in_session)
         ours, theirs = [await side.say(sent) for side in (knowing, parsing)]
         assert told(ours) == told(theirs), f"seed {seed}: {sent}"
     assert heads.found > len(seeds) / 5, "what is compared is another way to read"

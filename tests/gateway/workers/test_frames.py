@@ -45,7 +45,7 @@ FAILED = Failed("it stalled", 502, "engine_timeout", 2.5, True, False, b"{}")
 LET_IN = LetIn("r1", "phone", Elsewhere(to_tell(read_request("completions", b'{"prompt":"hi"}')), 0.5))
 WORKER = (
     Came(1, Told(7, "POST", b"/", "1.1", [(b"host", b"x"), (b"x", b"\xff")], True), None, *PLACES, b"{}"),
-    Came(1, 7, b"12", *PLACES, b"{}", LET_IN),
+    Came(1, 7, {"content-length": "12"}, *PLACES, b"{}", LET_IN),
     Came(2, Told(None, "GET", b"/", "1.0", [], False), None, None, None, None),
     Piece(2, b"x" * 70_000, False), Piece(2, b"", True),
     Gone(3), Took(4, 70_000), Held(5, 429, {"retry-after": "1"}, b"{}", False),
