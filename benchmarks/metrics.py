@@ -20,8 +20,8 @@ def ours(telemetry: Telemetry) -> None:
     """A streamed request, answered by our own engine."""
     telemetry.observe_stage("read", 3e-5)
     telemetry.observe_choice(1e-4, "best")
-    telemetry.observe_wait(0.0, 0.0)
-    telemetry.observe("local", "ok", 0.2, 1.0, 30, 100, 0.9)
+    telemetry.observe_wait((0.0, 0.0))
+    telemetry.observe("local", "ok", (0.2, 1.0, 30, 100, 0.9))
     telemetry.observe_answer("ok", "best")
 
 

@@ -179,17 +179,20 @@ class Door:
 
         `may_look`: whether it looks for a better place while it waits.
         """
-        turn = self.enters(since)
+        turn = self.enters(self._clock())
         if turn is None:
             turn = Turn(since, True, may_look, door=self)
             self._join(turn)
         return turn
 
-    def enters(self, since: float) -> Turn | None:
+    def enters(self, now: float) -> Turn | None:
         """A request of our own is inside, to be `ended`; None where the line is not calm, and it has to `come`."""
-        turn = Turn(since, True, door=self)
-        self._book()
-        return None if self._spare or not self._line.enters_calmly(turn) else turn
+        turn, line = Turn(now, True, door=self), self._line
+        if self._spare or not line.enters_calmly(turn):
+            return None
+        if line.inside <= self._room_there.slots:
+            self._busy_s -= now - self._booked_at
+        return turn
 
     async def wait(self, turn: Turn, look: Callable[[], Awaitable[Found | None]] | None) -> Found | None:
         """Wait until a turn of our own is inside: None. Or what `look` found, a better place than the line it left.
@@ -251,8 +254,7 @@ class Door:
         or when another who has had less takes the place.
         """
         self._make_room_for(peer)
-        self._book()
-        turn = Turn(self._booked_at, False, peer=peer, door=self)
+        turn = Turn(self._clock(), False, peer=peer, door=self)
         self._join(turn)
         try:
             while not (turn.is_inside or turn.is_turned_away):
@@ -293,12 +295,15 @@ class Door:
 
     def leave(self, turn: Turn) -> None:
         """A turn is gone, from the line or from inside: whoever is next may enter."""
+        line, self._used_at = self._line, self._clock()
+        if line.leaves_calmly(turn):
+            if line.inside < self._room_there.slots:
+                self._busy_s += self._used_at - self._booked_at
+            return
         self._book()
-        self._used_at = self._booked_at
-        if not self._line.leaves_calmly(turn):
-            self._line.leave(turn)
-            if not self._line.is_calm(self._room):
-                self._let_in(self._room)
+        line.leave(turn)
+        if not line.is_calm(self._room):
+            self._let_in(self._room)
 
     def admit_waiting(self) -> None:
         """Let those in whose turn has come: called when the engine's state was read, or others may use it again."""
@@ -306,6 +311,7 @@ class Door:
         self._let_in(self._room)
 
     def _join(self, turn: Turn) -> None:
+        self._book()
         room = self._room
         if self._spare:
             self._spare.reschedule(0.0)  # which cancels what is asked there
@@ -344,6 +350,7 @@ class Door:
         """What the engine has room for: worked out when its state is another than before."""
         state = self.engine.state
         if state is not self._state:
+            self._book()
             self._state = state
             self._room_there = Room(max(1, state.slots), state.others, state.is_elastic, state.is_ready)
         return self._room_there
@@ -352,7 +359,11 @@ class Door:
         return bool(self._kept_shut()) or not room.is_ready or self._line.is_closed(room)
 
     def _book(self) -> None:
-        """Count the slot-seconds worked until now, before the number of jobs inside changes."""
+        """Count the slot-seconds worked until now, before the number of jobs inside changes, or that of slots.
+
+        While the line is calm one job comes or goes, whose part of them is counted as if it had been inside, or not,
+        since this was called last.
+        """
         now, inside, slots = self._clock(), self._line.inside, self._room_there.slots
         self._busy_s += (inside if inside < slots else slots) * (now - self._booked_at)
         self._booked_at = now

@@ -135,7 +135,7 @@ class Attempts:
                 turn = served.door.come(course.began, may_look=course.may_look and self._broken is None)
                 choice = None if turn.is_inside else await self._wait(turn, candidate, began)
                 if choice is None:
-                    self._telemetry.observe_wait(candidate.wait_s, self._clock() - began)
+                    self._telemetry.observe_wait((candidate.wait_s, self._clock() - began))
                     served = self._doors.at(candidate.agent, candidate.engine, candidate.model)  # as by now
                     return self._inside(turn, served, candidate, began)
                 course.turn(choice)
@@ -149,7 +149,7 @@ class Attempts:
         turn = served.door.enters(began)
         if turn is None:
             return None
-        self._telemetry.observe_wait(candidate.wait_s, 0.0)
+        self._telemetry.observe_wait((candidate.wait_s, 0.0))
         return self._inside(turn, served, candidate, began)
 
     @property
@@ -227,10 +227,9 @@ class Attempts:
         else:
             self._tell(self._course.ended(self._reservation, outcome, attempt.by_engine, attempt.is_unsuited))
         ttft_s = attempt.ttft_s if is_stream else None
-        self._telemetry.observe(
-            "local" if candidate.local else "remote", status, ttft_s, latency_s, attempt.prompt_tokens, tokens,
-            candidate.wait_s + candidate.service_s + candidate.transit_s,
-        )  # fmt: skip
+        expected_s = candidate.wait_s + candidate.service_s + candidate.transit_s
+        row = ttft_s, latency_s, attempt.prompt_tokens, tokens, expected_s
+        self._telemetry.observe("local" if candidate.local else "remote", status, row)
         if self._trace is not None:
             self._trace.attempt_ended(Ended(status, attempt.error, ttft_s, latency_s, attempt.prompt_tokens, tokens))
         self.done += ((candidate, attempt),)

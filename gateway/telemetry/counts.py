@@ -59,10 +59,10 @@ class Spread:
 
 
 class Gathered(list[tuple[Any, ...]]):
-    """Rows of what requests are measured by, which are counted by columns once GATHERED have come, or somebody looks.
+    """Rows of what requests are measured by, which are counted by columns: when GATHERED have come, or somebody looks.
 
     Example: an attempt leaves (first token, duration, tokens), and 256 of them are three columns for three `Spread`s.
-    Counted one by one, a row costs several times as much.
+    Counted one by one, a row costs several times as much. Whoever appends sees to it that `settle` is called.
     """
 
     __slots__ = ("_count",)
@@ -71,12 +71,6 @@ class Gathered(list[tuple[Any, ...]]):
         """`count` is called with a tuple a column."""
         super().__init__()
         self._count = count
-
-    def add(self, *row: object) -> None:
-        """Have a row counted."""
-        self.append(row)
-        if len(self) >= GATHERED:
-            self.settle()
 
     def settle(self) -> None:
         """Count what waits."""

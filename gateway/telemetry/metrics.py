@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Literal
 
-from gateway.telemetry.counts import Counts, Family, Gathered, Spread, counter, histogram
+from gateway.telemetry.counts import GATHERED, Counts, Family, Gathered, Spread, counter, histogram
 from gateway.telemetry.exposition import text_of
 from gateway.telemetry.genai import DURATION_BOUNDS_S, FIRST_TOKEN_BOUNDS_S, TOKEN_BOUNDS_S
 
 Target = Literal["local", "remote"]  # who was asked; a label with the peer in it would grow without bound
 Stage = Literal["read", "judge", "probe"]  # and choosing
 _TARGETS, _STATUSES = ("local", "remote"), ("ok", "refused", "failed", "cancelled")
+# Of one attempt: ttft_s, None of an answer in one piece; latency_s; tokens of the prompt, and written; how long it was
+# expected to take.
+Attempted = tuple[float | None, float, int, int, float]
 _STAGE_BOUNDS_S = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -64,30 +67,35 @@ class Telemetry:
         self._taken = {stage: Gathered(spread.add) for stage, spread in self._stages.items()}
         self._chosen, self._waited = Gathered(self._count_chosen), Gathered(self._count_waited)
         self._answered = Gathered(self._count_answered)
-        # (seconds, reason): choosing took so long; `reason`: of a decision who is asked, else "". A request whose
-        # candidates have failed, or changed, is decided anew; one that waits, or that a person asks about, is not.
-        self.observe_choice: Callable[[float, str], None] = self._chosen.add
-        # (expected_s, waited_s): a request of our programs that waited at the door of our engine and was let in.
-        self.observe_wait: Callable[[float, float], None] = self._waited.add
-        # (status, reason): a request of our programs, after all its attempts; `reason`: how it was chosen who is asked.
-        self.observe_answer: Callable[[str, str], None] = self._answered.add
+        # ((expected_s, waited_s)): a request of our programs that waited at the door of our engine and was let in.
+        self.observe_wait: Callable[[tuple[float, float]], None] = self._waited.append
 
-    def observe(
-        self,
-        target: Target,
-        status: str,
-        ttft_s: float | None,
-        latency_s: float,
-        prompt_tokens: int,
-        tokens: int,
-        expected_s: float = 0.0,
-    ) -> None:
-        """One attempt. `ttft_s` is None of an answer in one piece; `expected_s`: how long it was expected to take."""
-        self._asked[target, status].rows.add(ttft_s, latency_s, prompt_tokens, tokens, expected_s)
+    def observe(self, target: Target, status: str, row: Attempted) -> None:
+        """One attempt. A choice or an answer comes with each, by which it is counted in time."""
+        self._asked[target, status].rows.append(row)
+
+    def observe_answer(self, status: str, reason: str) -> None:
+        """A request of our programs, after all its attempts; `reason`: how it was chosen who is asked."""
+        self._answered.append((status, reason))
+        if len(self._answered) >= GATHERED:
+            self._settle()
+
+    def observe_choice(self, seconds: float, reason: str) -> None:
+        """Choosing took so long; `reason`: of a decision who is asked, else "".
+
+        A request whose candidates have failed, or changed, is decided anew; one that waits, or that a person asks
+        about, is not.
+        """
+        self._chosen.append((seconds, reason))
+        if len(self._chosen) >= GATHERED:
+            self._settle()
 
     def observe_stage(self, stage: Stage, seconds: float) -> None:
         """What another part of deciding took."""
-        self._taken[stage].add(seconds)
+        taken = self._taken[stage]
+        taken.append((seconds,))
+        if len(taken) >= GATHERED:
+            taken.settle()
 
     def observe_continued(self, target: Target, status: str) -> None:
         """One attempt to go on with an answer that broke off elsewhere."""
@@ -113,10 +121,7 @@ class Telemetry:
 
     def families(self) -> Iterator[Family]:
         """All that was counted and timed."""
-        for each in (self._answered, self._chosen, self._waited, *self._taken.values()):
-            each.settle()
-        for one in self._asked.values():
-            one.rows.settle()
+        self._settle()
         asked = ("target", "status")
         numbers: dict[tuple[str, ...], float] = {kind: one.number for kind, one in self._asked.items()}
         yield counter("ppai_requests", "Attempts, by who was asked", asked, numbers)
@@ -139,6 +144,13 @@ class Telemetry:
         waits = {"expected": self._expected_wait, "actual": self._wait}
         yield histogram("ppai_wait_seconds", "At the door of our engine, as expected and as it was", "kind", waits)
         yield histogram("ppai_stage_seconds", "Added before anybody is asked, by stage", "stage", self._stages)
+
+    def _settle(self) -> None:
+        """Count all that waits."""
+        for each in (self._answered, self._chosen, self._waited, *self._taken.values()):
+            each.settle()
+        for one in self._asked.values():
+            one.rows.settle()
 
     def _count_answered(self, statuses: Sequence[str], reasons: Sequence[str]) -> None:
         for (status, reason), number in Counter(zip(statuses, reasons, strict=True)).items():

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.gateway.capacity.jobs import ME, Job, door_of, jobs
+from tests.gateway.capacity.jobs import ME, Job, door_of, jobs, ready
 
 
 async def test_pulse_counters_add_up() -> None:
@@ -78,6 +78,21 @@ async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
 
         assert 2_000 == door.pulse(ME).busy_ms
     assert 2_000 == door.pulse(ME).busy_ms
+
+
+async def test_slots_that_an_engine_loses_meanwhile_take_nothing_from_what_was_worked() -> None:
+    """Three jobs of our own for 2 s of three slots, then for 2 s of one slot, and two of them for 1 s more."""
+    now = [0.0]
+    door = door_of(3, reserve=0, now=now, is_slots_known=True)
+    turns = [await door.own_turn(0.0) for _ in range(3)]
+    now[0] = 2.0
+    door.engine.state = ready(1)  # type: ignore[misc]
+    fewer = door.pulse(ME).busy_ms
+    now[0] = 4.0
+    door.leave(turns[0])
+    now[0] = 5.0
+
+    assert (6_000, 9_000) == (fewer, door.pulse(ME).busy_ms)
 
 
 @pytest.mark.parametrize(("others", "load"), [(0, (1, 0)), (4, (5, 0)), (7, (8, 0)), (10, (8, 3))])

@@ -20,8 +20,8 @@ def samples_of(metrics: Telemetry) -> dict[tuple[str, ...], float]:
 
 def test_an_answer_is_counted_and_timed() -> None:
     metrics = Telemetry()
-    metrics.observe("local", "ok", 0.5, 2.0, 7, 4)
-    metrics.observe("local", "ok", None, 1.0, 3, 1)
+    metrics.observe("local", "ok", (0.5, 2.0, 7, 4, 0.0))
+    metrics.observe("local", "ok", (None, 1.0, 3, 1, 0.0))
 
     samples = samples_of(metrics)
 
@@ -38,7 +38,7 @@ def test_an_answer_is_counted_and_timed() -> None:
 def test_what_was_not_answered_is_counted_and_not_timed(status: str) -> None:
     """Its few milliseconds would make the peer look fast. What it wrote until then, it wrote."""
     metrics = Telemetry()
-    metrics.observe("remote", status, 0.1, 0.2, 7, 3)
+    metrics.observe("remote", status, (0.1, 0.2, 7, 3, 0.0))
 
     samples = samples_of(metrics)
 
@@ -71,7 +71,7 @@ def test_two_peers_in_one_process_have_their_own_metrics() -> None:
 def test_an_answer_in_one_piece_has_no_first_token() -> None:
     """All of it came at once: its time to the last byte is no time to the first token."""
     metrics = Telemetry()
-    metrics.observe("local", "ok", None, 3.0, 7, 4)
+    metrics.observe("local", "ok", (None, 3.0, 7, 4, 0.0))
 
     samples = samples_of(metrics)
 
@@ -81,8 +81,8 @@ def test_an_answer_in_one_piece_has_no_first_token() -> None:
 
 def test_time_per_token_counts_from_the_first_token_on() -> None:
     metrics = Telemetry()
-    metrics.observe("local", "ok", 1.0, 3.0, 7, 5)
-    metrics.observe("local", "ok", 1.0, 1.0, 7, 1)  # a single token has no time between tokens
+    metrics.observe("local", "ok", (1.0, 3.0, 7, 5, 0.0))
+    metrics.observe("local", "ok", (1.0, 1.0, 7, 1, 0.0))  # a single token has no time between tokens
 
     samples = samples_of(metrics)
 
@@ -91,8 +91,8 @@ def test_time_per_token_counts_from_the_first_token_on() -> None:
 
 def test_what_was_expected_stands_beside_what_was() -> None:
     metrics = Telemetry()
-    metrics.observe("remote", "ok", 0.5, 2.0, 7, 4, expected_s=1.5)
-    metrics.observe_wait(0.25, 1.0)
+    metrics.observe("remote", "ok", (0.5, 2.0, 7, 4, 1.5))
+    metrics.observe_wait((0.25, 1.0))
 
     samples = samples_of(metrics)
 
@@ -129,7 +129,7 @@ def test_what_was_counted_is_told_once_however_often_it_is_asked_for() -> None:
     """More than are gathered at a time, and a few that were not."""
     metrics, number = Telemetry(), GATHERED + 3
     for _ in range(number):
-        metrics.observe("local", "ok", 0.5, 2.0, 7, 4)
+        metrics.observe("local", "ok", (0.5, 2.0, 7, 4, 0.0))
         metrics.observe_answer("ok", "best")
     samples_of(metrics)
 
@@ -161,3 +161,20 @@ def test_a_code_that_another_peer_makes_up_each_time_makes_a_bounded_number_of_s
         observe(telemetry, f"peer_{number}")
 
     assert 100 > sum(b"peer_" in line for line in telemetry.exposition().splitlines())
+
+
+def test_no_more_waits_to_be_counted_than_is_gathered_at_a_time() -> None:
+    """Whatever comes without an answer: what cannot be read, what is looked at while it waits, a refusal."""
+    for observe in (
+        lambda metrics: metrics.observe_stage("read", 0.1),
+        lambda metrics: metrics.observe_choice(0.1, "best"),
+        lambda metrics: metrics.observe_answer("ok", "best"),
+    ):
+        metrics = Telemetry()
+        for _ in range(3 * GATHERED):
+            metrics.observe("local", "refused", (None, 0.1, 0, 0, 0.1))
+            metrics.observe_wait((0.0, 0.0))
+            observe(metrics)
+
+        waiting = [metrics._chosen, metrics._answered, *metrics._taken.values()]
+        assert GATHERED > max(map(len, waiting))
