@@ -25,6 +25,7 @@ from gateway.beliefs.speed import Speed
 from gateway.beliefs.ways import Ways
 
 FRESH_S = 0.05  # s for which what is expected of a peer stands while nothing is heard of it: no load moves much in it
+TAUGHT = 8  # answers of a peer within FRESH_S that teach; more say the same of its engine, which remembers 50
 JOBS_PER_S_LIMIT = 1000.0  # more arrivals or completions than so many a second are taken to be so many
 DOUBLINGS = 4  # of the time for which one that fails again and again is remembered: it is tried about once an hour
 CLOSED_S = 10.0  # s for which a door that was found closed keeps us away, where nothing is heard of it meanwhile
@@ -110,6 +111,8 @@ class Belief:
     has_news: bool = True  # something was heard since `latest` was worked out, at `_expected_at`
     latest: Expected[float] | None = None  # what was expected last
     _expected_at: float = -inf
+    _taught: int = 0  # answers since `_teaches_from`
+    _teaches_from: float = -inf
 
     def is_closed(self, now: float) -> bool:
         """Whether nobody is let in, as far as we know. After CLOSED_S without news that is to be found out anew."""
@@ -190,6 +193,15 @@ class Belief:
         self.speed.observe_claim(
             max(1.0, busy_s / seconds), pulse.tokens_in - last.tokens_in, pulse.tokens_out - last.tokens_out, busy_s
         )
+
+    def has_heard_enough(self, outcome: Outcome, now: float) -> bool:
+        """Whether an answer says what TAUGHT before it have said within FRESH_S. What lets us down is always heard."""
+        if outcome.status != "ok" or outcome.tokens <= 0 or self.failures or self.admission == "closed":
+            return False
+        if now - self._teaches_from >= FRESH_S:
+            self._teaches_from, self._taught = now, 0
+        self._taught += 1
+        return self._taught > TAUGHT
 
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """What we saw ourselves: how long we waited against what we expected, and how fast tokens came.

@@ -188,13 +188,18 @@ class Beliefs:
             (belief.late.append if is_late else belief.late.remove)(reservation)
 
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
-        """Learn from a job's end and give its slot back. A second outcome of one reservation changes nothing."""
+        """Learn from a job's end and give its slot back. A second outcome of one reservation changes nothing.
+
+        Of more than a few answers within a moment the rest teach nothing (`Belief.has_heard_enough`).
+        """
         belief = self._touch(reservation.queue)
         if belief is None or reservation not in belief.reservations:
             return
         del belief.reservations[reservation]
         if belief.late and reservation in belief.late:
             belief.late.remove(reservation)
+        if belief.has_heard_enough(outcome, now):
+            return
         belief.observe_outcome(reservation, outcome, now)
         if outcome.status == "ok" and outcome.tokens > 0:
             self._observe_length(reservation.job.category, outcome.tokens)

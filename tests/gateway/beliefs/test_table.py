@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from discovery.records import EngineCounts, PeerId
-from gateway.beliefs.belief import Outcome
+from gateway.beliefs.belief import FRESH_S, TAUGHT, Outcome
 from gateway.beliefs.columns import FEW
 from gateway.beliefs.table import Beliefs, peer_of
 from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
@@ -100,6 +100,36 @@ def test_a_second_outcome_of_one_job_changes_nothing() -> None:
     assert once == expected(table, 0.0, "wait_factor")
 
 
+def test_of_many_answers_within_a_moment_the_first_teach_and_all_give_their_slot_back() -> None:
+    """An engine that answers a thousand times a second is known as well from the first few of each moment."""
+    table, whole = beliefs(), beliefs()
+    for number in range(3 * TAUGHT):
+        answered(table, ttft_s=0.5, now=0.9 * FRESH_S * number / (3 * TAUGHT), tokens=50, decode_s=3.0)
+    for number in range(TAUGHT):
+        answered(whole, ttft_s=0.5, now=0.9 * FRESH_S * number / (3 * TAUGHT), tokens=50, decode_s=3.0)
+
+    learnt = (whole.output_tokens("chat", None), whole[PEER].row())
+    assert learnt == (table.output_tokens("chat", None), table[PEER].row())
+    answered(table, ttft_s=0.5, now=FRESH_S, tokens=50, decode_s=3.0)
+    assert learnt[0] > table.output_tokens("chat", None)
+
+
+def test_what_lets_us_down_teaches_however_many_answers_come_and_so_does_the_answer_after_it() -> None:
+    table = beliefs()
+    for _ in range(3 * TAUGHT):
+        answered(table, ttft_s=0.5, tokens=50, decode_s=3.0)
+    waits_s, lengths = [expected(table, 0.0, "wait_factor")], [table.output_tokens("chat", None)]
+
+    for status in ("failed", "ok", "refused", "ok"):
+        answered(table, ttft_s=0.5, status=status, tokens=50, decode_s=3.0)
+        waits_s.append(expected(table, 0.0, "wait_factor"))
+        lengths.append(table.output_tokens("chat", None))
+
+    assert waits_s[0] < waits_s[1] > waits_s[2]
+    assert lengths[0] == lengths[1] > lengths[2] == lengths[3] > lengths[4]
+    assert (0, "soft") == (table[PEER].failures, table[PEER].admission)
+
+
 def test_news_of_a_forgotten_peer_is_ignored() -> None:
     table = beliefs()
     job = reservation()
@@ -129,8 +159,8 @@ def test_a_forgotten_row_is_reused_and_others_stay() -> None:
 
 def test_answer_length_is_a_moving_average_per_category_within_the_limit() -> None:
     table = beliefs()
-    for _ in range(200):
-        answered(table, ttft_s=0.1, tokens=50, decode_s=1.0)
+    for at in range(200):
+        answered(table, ttft_s=0.1, now=float(at), tokens=50, decode_s=1.0)
 
     assert 50 == pytest.approx(table.output_tokens("chat", None), rel=0.01)
     assert 10 == table.output_tokens("chat", 10)
