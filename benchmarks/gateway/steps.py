@@ -2,8 +2,9 @@
 
 Steps and calls of Python's functions do not depend on what else the machine does, as times do: so two commits can be
 compared while others work. C code's time is in no step. Of each target and scenario a first row holds all of them, and
-the next ones the functions that take the most; `delegated` is both peers, one after the other. Counting slows a peer
-some thirty times, so that of streams fewer words come together than otherwise.
+the next ones the functions that take the most; `delegated` is both peers, one after the other, and `workers2` the peer
+that decides, and then both of its workers together. Counting slows a peer some thirty times, so that of streams fewer
+words come together than otherwise.
 """
 
 import argparse
@@ -23,12 +24,13 @@ import uvloop
 
 from benchmarks.gateway.driver import SCENARIOS, Scenario, WrongAnswer, drive
 from benchmarks.gateway.options import parser_of
-from benchmarks.gateway.targets import NotStarted, Target, start, table
+from benchmarks.gateway.targets import WORKERS, NotStarted, Target, start, table
+from benchmarks.gateway.watched import WORKER
 
 Counted = Mapping[str, tuple[int, int]]  # by function, as `file:function`: its calls and steps
 WARM_S = 1.0  # what a peer does for its first requests alone is over
 TOLD_WITHIN_S = 30.0  # that a peer may take to tell what it counted
-WATCHED_TARGETS = ("ppai", "delegated", "among8")
+WATCHED_TARGETS = ("ppai", "delegated", "among8", *(f"workers{number}" for number in WORKERS))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,12 +75,34 @@ def _measured(target: Target, scenario: Scenario, seconds: float, top: int) -> l
     uvloop.run(drive(target.port, scenario, WARM_S))
     rows = list[dict[str, Any]]()
     for process, file in zip(target.processes, target.samples, strict=True):
-        before = file.stat().st_size
-        process.send_signal(signal.SIGUSR1)
+        watched = [(process, file), *_workers_of(process, file)]
+        before = [each.stat().st_size for _, each in watched]
+        for each, _ in watched:
+            each.send_signal(signal.SIGUSR1)
         load = uvloop.run(drive(target.port, scenario, seconds))
-        process.send_signal(signal.SIGUSR2)
-        rows += rows_of(target.name, scenario.name, file.stem, _told(process, file, before), len(load.latencies_s), top)
+        for each, _ in watched:
+            each.send_signal(signal.SIGUSR2)
+        found = [_told(*each, size) for each, size in zip(watched, before, strict=True)]
+        rows += rows_of(target.name, scenario.name, file.stem, found[0], len(load.latencies_s), top)
+        if workers := found[1:]:
+            name = f"{file.stem} (workers)"
+            rows += rows_of(target.name, scenario.name, name, _together(workers), len(load.latencies_s), top)
     return rows
+
+
+def _workers_of(process: psutil.Process, file: Path) -> list[tuple[psutil.Process, Path]]:
+    """The workers of a peer, each with the file to which it writes."""
+    workers = [child for child in process.children() if WORKER in child.cmdline()]
+    return [(worker, file.with_name(f"{file.name}.{worker.pid}")) for worker in workers]
+
+
+def _together(each: Sequence[Counted]) -> Counted:
+    """What several processes counted, as if they were one."""
+    calls, steps = Counter[str](), Counter[str]()
+    for counted in each:
+        calls.update({function: count for function, (count, _) in counted.items()})
+        steps.update({function: count for function, (_, count) in counted.items()})
+    return {function: (calls[function], steps[function]) for function in calls}
 
 
 def rows_of(target: str, scenario: str, peer: str, counted: Counted, requests: int, top: int) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ WHAT says what FILE gets a line for, each beginning with when it was, by time.mo
             work, is met in the function that it calls next; what other threads do, in what the loop is at meanwhile.
     steps   each SIGUSR2: by function, as `file:function`, its calls and the interpreter's steps since SIGUSR1, as JSON.
             The thread of the event loop alone is counted, and takes some thirty times as long meanwhile.
+
+Its workers are watched for the same, each with a file of its own: FILE, a dot and its process id.
 """
 
 import asyncio
@@ -29,21 +31,31 @@ BEAT_S = 0.001
 LEAST_S = 0.002  # shorter stalls are the timer's own
 SAMPLE_S = 0.002  # of CPU time; Linux looks at such timers at each tick, 100 to 1000 times a second
 FRAMES = 24  # of a sample: from the innermost function to the task that runs it
+WORKER = "gateway.workers.process"  # the module that runs in a worker
 
 
 def main(what: str, file: str, *arguments: str) -> None:
-    lines, run = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), asyncio.Runner.run
+    is_worker = arguments[0] == WORKER
+    lines = os.open(f"{file}.{os.getpid()}" if is_worker else file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    run, start = asyncio.Runner.run, asyncio.create_subprocess_exec
     watch = {"stalls": _watch_stalls, "stacks": _watch_stacks, "steps": _watch_steps}[what]
 
     def run_watched(runner: asyncio.Runner, *given: Any, **named: Any) -> Any:
         watch(runner.get_loop(), lambda line: os.write(lines, line))
         return run(runner, *given, **named)
 
+    async def start_watched(*command: str, **named: Any) -> Any:
+        if WORKER in command:
+            given = command[command.index(WORKER) :]
+            command = (command[0], __file__, what, file, *given)
+        return await start(*command, **named)
+
     asyncio.Runner.run = run_watched  # type: ignore[method-assign, assignment]  # ppai itself is not changed
+    asyncio.create_subprocess_exec = start_watched  # type: ignore[assignment]
     folder = str(Path(__file__).parent)
     sys.path[:] = [str(Path.cwd()), *(path for path in sys.path if path != folder)]
-    sys.argv = ["ppai", *arguments]
-    runpy.run_module("gateway.cli", run_name="__main__", alter_sys=True)
+    sys.argv = [*arguments] if is_worker else ["ppai", *arguments]
+    runpy.run_module(WORKER if is_worker else "gateway.cli", run_name="__main__", alter_sys=True)
 
 
 def _watch_stalls(loop: asyncio.AbstractEventLoop, say: Callable[[bytes], object]) -> None:
