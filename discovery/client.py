@@ -19,6 +19,7 @@ from discovery.messages import MESSAGE_LIMIT_BYTES
 from discovery.pinned import Pin, why_unreachable
 from discovery.records import Address, Card, PeerId, dialable
 from discovery.request_auth import Audience, HashedBody, Refused, hashed, read_refusal
+from discovery.roads import Road
 from discovery.strangers import StrangersDials
 from discovery.uploads import LEAST_BYTES_PER_S
 
@@ -82,8 +83,8 @@ class PeerClient:
         """
         pin = Pin(None)
         who = str(address)
-        request = Request(HELLO_PATH, HashedBody((body,), ""))
-        with await self._exchanges.ask(who, address, pin, request, self.config.answer_s, expected) as answer:
+        road, request = self._exchanges.road(who, address, pin, None, expected), Request(HELLO_PATH, hashed(body))
+        with await self._exchanges.ask(road, request, self.config.answer_s) as answer:
             said = await self._read(who, answer, MESSAGE_LIMIT_BYTES, self.config.answer_s)
         if answer.status != 200:
             pin.close()
@@ -202,10 +203,16 @@ class PeerClient:
             card, contact = self._gossip.card(peer), self.contacts[peer]
             if card is None:
                 raise PeerUnreachable(peer, "nobody we know")
-            audience = Audience(peer, max(card.gen, contact.gen), card.cert)
-            request = Request(path, body, headers or {}, audience, session)
-            first = None if limited else _where_it_is(card, contact)
-            answer = await self._at_some_address(request, card, contact, answer_s, limited, first)
+            request = Request(path, body, headers or {}, session)
+            road, reason = None if limited else self._where_it_is(card, contact), ""
+            try:
+                answer = None if road is None else await self._exchanges.ask(road, request, answer_s)
+            except PeerUnreachable as error:
+                answer, reason = None, error.reason
+            if answer is None:
+                answer = await self._at_some_address(request, card, contact, answer_s, limited, road, reason)
+            elif road is not None:
+                contact.note_success(road.address)
             if answer.status != 401:
                 self.contacts.note_status(peer, path, answer.status)
                 return answer
@@ -229,33 +236,52 @@ class PeerClient:
         contact: Contact[Pin],
         answer_s: float,
         limited: bool,
-        first: Address | None,
+        tried: Road | None,
+        reason: str,
     ) -> Answer:
-        """`first`: where to ask before the other addresses are looked at."""
+        """The answer of the first address that gives one. `tried`: where it failed already, for this `reason`."""
         peer, failures = card.id, list[str]()
-        if contact.pin is None or contact.pin.digest != card.cert:
-            contact.pin = Pin(card.cert)
-        known = [first] if first is not None else self.addresses(peer)
+        known = self.addresses(peer)
         addresses = [address for address in known if not limited or self.may_dial(address, peer)]
-        if known and not addresses:
+        if tried is not None:
+            failures.append(f"{tried.address}: {reason}")
+            contact.note_failure(tried.address, known, self._clocks.monotonic())
+            addresses = [address for address in addresses if address != tried.address]
+        elif known and not addresses:
             raise DialledLately(peer)
-        while addresses:
-            address = addresses.pop(0)
-            is_named = address in contact.named or (card.relayed and address in card.through_relays)
+        for address in addresses:
             try:
-                answer = await self._exchanges.ask(
-                    peer, address, contact.pin, request, answer_s, peer if is_named else None
-                )
+                answer = await self._exchanges.ask(self._road(card, contact, address), request, answer_s)
             except PeerUnreachable as error:
                 failures.append(f"{address}: {error.reason}")
-                if address == first:
-                    known = self.addresses(peer)
-                    addresses = [other for other in known if other != first]
                 contact.note_failure(address, known, self._clocks.monotonic())
                 continue
             contact.note_success(address)
             return answer
         raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
+
+    def _road(self, card: Card, contact: Contact[Pin], address: Address) -> Road:
+        """The road to one of a peer's addresses."""
+        if contact.pin is None or contact.pin.digest != card.cert:
+            contact.pin = Pin(card.cert)
+        is_named = address in contact.named or (card.relayed and address in card.through_relays)
+        audience = Audience(card.id, max(card.gen, contact.gen), card.cert)
+        return self._exchanges.road(card.id, address, contact.pin, audience, card.id if is_named else None)
+
+    def _where_it_is(self, card: Card, contact: Contact[Pin]) -> Road | None:
+        """The road to where a peer answered last, if its card still says so, or it was met there.
+
+        None: all addresses are looked at. It is made anew where anything has changed that it came of.
+        """
+        road, way, good = contact.road, contact.way, contact.good
+        if isinstance(road, Road) and road.came_of == _came_of(card, contact):
+            return road
+        is_there = good is not None and way in (None, good) and (good in card.addr or good in (contact.met, way))
+        if good is None or not is_there or not card.addr:
+            return None
+        road = self._road(card, contact, good)
+        contact.road = road._replace(came_of=_came_of(card, contact))
+        return road
 
     async def _read(self, peer: str, answer: Answer, limit_bytes: int, answer_s: float) -> bytes:
         """The whole body of a short answer. Raises NoWholeAnswer."""
@@ -277,11 +303,9 @@ def _is_relayed(card: Card, contact: Contact[Pin]) -> bool:
     return card.relayed > 0 and not contact.way and contact.good in card.through_relays
 
 
-def _where_it_is(card: Card, contact: Contact[Pin]) -> Address | None:
-    """Where a peer answered last, if its card still says so, or it was met there; None: all addresses are looked at."""
-    way, good = contact.way, contact.good
-    is_there = good is not None and way in (None, good) and (good in card.addr or good in (contact.met, way))
-    return good if is_there and card.addr else None
+def _came_of(card: Card, contact: Contact[Pin]) -> tuple[object, ...]:
+    """All that the road to where a peer answered last follows from."""
+    return card, contact.way, contact.good, contact.met, contact.pin, contact.gen, contact.named
 
 
 def refusal(status: int, answer: bytes) -> Refused:

@@ -33,6 +33,7 @@ class Contact(Generic[Pin]):
     gen: int = 0  # the generation that a refusal told us, where it is newer than the peer's card
     no_session_until: float = -math.inf  # it refused a session, and is asked for none before
     refuses: str = ""  # why it does not take our requests, in words for the user
+    road: object = None  # to where it answered last, which the client keeps for as long as it holds
     by_admission: bool = False  # it keeps us out altogether: a gossip message that it answers says that it does no more
 
     def note_success(self, address: Address) -> None:
@@ -61,10 +62,13 @@ class Contacts(Generic[Pin]):
 
     def __getitem__(self, peer: PeerId) -> Contact[Pin]:
         """What is remembered of a peer, which counts as asked now."""
-        contact = self._contacts.pop(peer, None) or Contact()
-        self._contacts[peer] = contact
-        while len(self._contacts) > self._limit:
-            self._contacts.popitem(last=False)
+        contact = self._contacts.get(peer)
+        if contact is None:
+            contact = self._contacts[peer] = Contact()
+            while len(self._contacts) > self._limit:
+                self._contacts.popitem(last=False)
+        else:
+            self._contacts.move_to_end(peer)
         return contact
 
     def get(self, peer: PeerId | None) -> Contact[Pin] | None:

@@ -64,14 +64,17 @@ class HashedBody(msgspec.Struct, frozen=True):
 
     pieces: tuple[bytes | memoryview, ...]
     sha256: str
+    size_bytes: int
 
 
 def hashed(*pieces: bytes | memoryview) -> HashedBody:
     """The body made of these pieces. A large one takes a while, during which other threads run."""
+    if len(pieces) == 1:
+        return HashedBody(pieces, hashlib.sha256(pieces[0]).hexdigest(), len(pieces[0]))
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
-    return HashedBody(pieces, digest.hexdigest())
+    return HashedBody(pieces, digest.hexdigest(), sum(map(len, pieces)))
 
 
 def sign_request(

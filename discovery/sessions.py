@@ -64,11 +64,11 @@ class Session:
     number: int = 0  # of the last request
     card: Card | None = None  # of the asking peer, as it was looked at last
 
-    def headers(self, raw_path: str, body_sha256: str) -> dict[str, str]:
-        """The headers that prove who makes the next POST."""
-        self.number += 1
-        mac = _request_mac(self._request_key, self.number, raw_path, body_sha256)
-        return {NUMBER_HEADER: str(self.number), MAC_HEADER: mac.hex(), BODY_HEADER: body_sha256}
+    def lines(self, raw_path: str, body_sha256: str) -> bytes:
+        """The header lines that prove who makes the next POST."""
+        self.number = number = self.number + 1
+        mac = _request_mac(self._request_key, number, raw_path, body_sha256).hex()
+        return f"{NUMBER_HEADER}: {number}\r\n{MAC_HEADER}: {mac}\r\n{BODY_HEADER}: {body_sha256}\r\n".encode()
 
     def take(self, number: int, mac: bytes, raw_path: str, body_sha256: str) -> None:
         """Take the next POST. Raises Refused."""

@@ -16,6 +16,7 @@ from discovery.request_auth import HashedBody, Refused, hashed
 from discovery.sessions import MAC_HEADER, NUMBER_HEADER, Session
 from discovery.throttle import Throttle
 from tests.discovery.loopback import raw_post
+from tests.discovery.test_sessions import in_session
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import ask, delegated
 from tests.peers import Pair, two_peers
@@ -119,7 +120,7 @@ async def test_gossip_stays_signed(tmp_path: Path) -> None:
         for _ in range(2):
             await ask(pair, delegated())
         session, body = session_of(pair), hashed(b"")
-        status, said = await on_its_connection(pair, "/peer/1/sync", session.headers("/peer/1/sync", body.sha256))
+        status, said = await on_its_connection(pair, "/peer/1/sync", in_session(session, "/peer/1/sync", body.sha256))
 
     assert (401, b"unsigned" in said) == (status, True)
 
@@ -139,12 +140,14 @@ async def test_a_request_of_a_session_counts_once_and_on_its_connection_alone(tm
         for _ in range(2):
             await ask(pair, delegated())
         body = delegated(seed=3)
-        headers = session_of(pair).headers(DELEGATE, hashed(body).sha256)
+        headers = in_session(session_of(pair), DELEGATE, hashed(body).sha256)
 
         elsewhere = await raw_post(pair.ben, DELEGATE, body, headers)  # type: ignore[arg-type]
         first = await on_its_connection(pair, DELEGATE, headers, body)
         again = await on_its_connection(pair, DELEGATE, headers, body)
-        after = await on_its_connection(pair, DELEGATE, session_of(pair).headers(DELEGATE, hashed(body).sha256), body)
+        after = await on_its_connection(
+            pair, DELEGATE, in_session(session_of(pair), DELEGATE, hashed(body).sha256), body
+        )
 
         assert (401, 200, 401, 401) == (elsewhere[0], first[0], again[0], after[0])
         assert b"no_session" in elsewhere[1] and b"replayed" in again[1]
@@ -156,7 +159,7 @@ async def test_another_body_than_the_one_of_the_mac_reaches_no_engine(tmp_path: 
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         for _ in range(2):
             await ask(pair, delegated())
-        forged = HashedBody((delegated(seed=1),), hashed(delegated(seed=2)).sha256)
+        forged = HashedBody((body := delegated(seed=1),), hashed(delegated(seed=2)).sha256, len(body))
         with pytest.raises(Refused, match="bad_signature"):
             await pair.ada.transport.open_stream(pair.ben.id, DELEGATE, forged, session="opened")
 
@@ -252,6 +255,6 @@ async def test_a_session_has_the_headers_of_a_session_and_no_signature(tmp_path:
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         for _ in range(2):
             await ask(pair, delegated())
-        headers = session_of(pair).headers(DELEGATE, "00")
+        headers = in_session(session_of(pair), DELEGATE, "00")
 
     assert {NUMBER_HEADER, MAC_HEADER, "ppai-sha256"} == set(headers)

@@ -152,7 +152,7 @@ async def test_a_body_that_is_not_the_one_signed_reaches_no_engine(tmp_path: Pat
     engine = MediaEngine()
     async with pair_before(tmp_path, engine) as pair:
         asked = urlsafe_b64encode(b'{"endpoint":"audio/speech","agent":"media-1","type":"application/json"}').decode()
-        forged = HashedBody((b'{"input":"no"}',), hashed(b'{"input":"hi"}').sha256)
+        forged = HashedBody((b'{"input":"no"}',), hashed(b'{"input":"hi"}').sha256, 14)
         with pytest.raises(Refused, match="bad_signature"):
             await pair.ada.transport.open_stream(pair.ben.id, f"{OTHER_PATH}?{asked}", forged)
 
