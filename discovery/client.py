@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 
-from discovery.connection import Answer, ConnectionBroken
+from discovery.answer import Answer, ConnectionBroken
 from discovery.contacts import FORGED, Contact, Contacts, Way
 from discovery.endpoint import HELLO_PATH, Clocks
 from discovery.envelopes import Sign

@@ -1,17 +1,17 @@
-"""One HTTP/1.1 connection to a server, an engine or a peer, and the answer that comes on it, read piece by piece.
+"""One HTTP/1.1 connection to a server, an engine or a peer: asks on it, one request at a time, and fills their answers.
 
 httptools parses, as on the serving side. Knows nothing of what is asked, nor of other connections.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from math import inf
 from operator import methodcaller
-from types import TracebackType
 from typing import Protocol, cast
 
 import httptools
 
+from discovery.answer import Answer, ConnectionBroken, CutShort, NothingCame, NotHttp
 from discovery.uploads import acknowledged_bytes
 
 SLICE_BYTES = 1 << 18  # of a large body: TLS encrypts so much in a moment, and others have their turn
@@ -22,22 +22,6 @@ LINGER_S = 0.05  # s for the end mark of a chunked body after its last event; th
 
 _TEXT = methodcaller("decode", "latin-1")
 Pieces = tuple[bytes | memoryview, ...]  # of one body, to be sent one after the other
-
-
-class ConnectionBroken(Exception):
-    """The server closed the connection, or sent bytes that are not HTTP, before its answer was complete."""
-
-
-class NothingCame(ConnectionBroken):
-    """The connection ended before it sent anything: one that was kept may have been closed before it was asked on."""
-
-
-class NotHttp(ConnectionBroken):
-    """What came is no HTTP."""
-
-
-class CutShort(ConnectionBroken):
-    """The connection ended after the head of an answer, and before its body's end."""
 
 
 class Owner(Protocol):
@@ -54,165 +38,6 @@ class Owner(Protocol):
     def lose(self, connection: "Connection") -> None:
         """It was closed, idle or not."""
         ...
-
-
-class Answer:
-    """One answer, filled by its connection while it comes, and read by whoever asked. Header names: lower case."""
-
-    # What is so until something happens.
-    status = 0
-    headers: Mapping[str, str] = {}
-    has_head = is_complete = is_released = False
-    error: ConnectionBroken | None = None
-    ended: Callable[[], None] | None = None  # called once it is released
-    asked_at = 0.0  # when the request was given to the connection, where who asked notes it
-    seal: Callable[[bytes], bytes] | None = None  # of a request in a session: see Session.sealer
-    untaken_bytes = 0
-    _waiter: asyncio.Future[None] | None = None
-    _until = 0.0  # when the reader who waits gives up
-    _within_s = 0.0  # how long after a piece he waits for the next
-    _takes: Callable[[bytes], bool] | None = None
-
-    def __init__(self, connection: "Connection") -> None:
-        self.connection, self._loop = connection, connection.loop
-        self.pieces: list[bytes] = []
-
-    def __enter__(self) -> "Answer":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-    @property
-    def taken_bytes(self) -> int:
-        """How much of the request the server has taken: see Connection.count_taken."""
-        return self.connection.taken_bytes()
-
-    async def begun(self, until: float, *, may_yet: bool = False) -> "Answer":
-        """Wait for status and headers; returns itself. Where it raises, the connection is closed.
-
-        `until` is the event loop's time; after it they may yet come where `may_yet`. Raises ConnectionBroken,
-        TimeoutError.
-        """
-        self._until = until
-        try:
-            while not self.has_head:
-                if self.error:
-                    raise self._raised(self.error)
-                await self._news()
-        except BaseException as error:
-            if not (may_yet and isinstance(error, TimeoutError)):
-                self.release()
-            raise
-        return self
-
-    async def begins(self, until: float) -> bool:
-        """Whether status and headers come by then; if not, they may yet. Raises ConnectionBroken."""
-        try:
-            await self.begun(until, may_yet=True)
-        except TimeoutError:
-            return False
-        return True
-
-    async def piece(self, within_s: float) -> bytes:
-        """The bytes of the body that came since the last call, at least one; empty at the body's end.
-
-        Raises ConnectionBroken, TimeoutError.
-        """
-        if not self.pieces:
-            self._within_s, self._until = within_s, self._loop.time() + within_s
-            while not self.pieces:
-                if self.is_complete:
-                    return b""
-                if self.error:
-                    raise self._raised(self.error)
-                await self._news()
-        taken = self._untaken()
-        self.connection.go_on()
-        return taken
-
-    def pour(self, takes: Callable[[bytes], bool]) -> None:
-        """Offer what comes to `takes` first, as it is read: what it takes (True), no call of `piece` returns.
-
-        It is offered only while somebody waits for a piece, who therefore has all before it, and waits on behind it.
-        """
-        self._takes = takes
-
-    async def read(self, limit_bytes: int, within_s: float) -> bytes:
-        """The whole body, or somewhat more than `limit_bytes` of a longer one.
-
-        Raises ConnectionBroken, TimeoutError.
-        """
-        body, until = bytearray(), self._loop.time() + within_s
-        while len(body) <= limit_bytes and (piece := await self.piece(until - self._loop.time())):
-            body += piece
-        return bytes(body)
-
-    def release(self, *, at_its_end: bool = False) -> None:
-        """End this answer. If it was read to its end, its connection is kept; else the connection is closed.
-
-        `at_its_end`: all but the end mark was read, for which the connection waits LINGER_S.
-        """
-        if not self.is_released:
-            self.is_released = True
-            self._takes = None  # whoever takes has this object, and would with it not be freed at once
-            if self.is_complete:
-                self.connection.rest()
-            else:
-                self.connection.left(at_its_end)
-            if self.ended is not None:
-                self.ended()
-
-    def whole(self) -> bytes | None:
-        """What is not yet read of the body, where all of it has come; None: wait for it by `piece`."""
-        if not self.is_complete:
-            return None
-        return self.pieces.pop() if len(self.pieces) == 1 else self._untaken()
-
-    def take(self, piece: bytes) -> bool:
-        """A piece of the body has come; whether it was poured, so that there is nothing to wake the reader for."""
-        takes, waiter = self._takes, self._waiter
-        if takes and waiter and not waiter.done() and not self.is_complete and takes(piece):
-            self._until = self._loop.time() + self._within_s
-            return True
-        self.pieces.append(piece)
-        self.untaken_bytes += len(piece)
-        return False
-
-    def wake(self) -> None:
-        """The answer has changed: wake the reader."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    @staticmethod
-    def _raised(error: ConnectionBroken) -> ConnectionBroken:
-        """A copy to raise: what is raised leads to its reader's frame, by that to this answer, and so to `error`."""
-        copy = type(error)(*error.args)
-        copy.__cause__ = error.__cause__
-        return copy
-
-    def _untaken(self) -> bytes:
-        pieces, self.pieces, self.untaken_bytes = self.pieces, [], 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _news(self) -> asyncio.Future[None]:
-        """To wait for until the answer has changed, or time is up."""
-        self._waiter = waiter = self._loop.create_future()
-        if self._until < self.connection.looks_at:
-            self.connection.look_at(self._until)
-        return waiter
-
-    def check(self, now: float) -> None:
-        """Give up where somebody waits and his time is up; else have this called when it will be."""
-        if self._waiter is None or self._waiter.done():
-            return
-        if now < self._until:
-            self.connection.look_at(self._until)
-        else:
-            self._waiter.set_exception(TimeoutError())
-            self._waiter = None  # by the exception it will lead to its reader's frame, and by that back here
 
 
 class Connection(asyncio.Protocol):

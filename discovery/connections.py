@@ -9,8 +9,9 @@ import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from discovery.answer import Answer, ConnectionBroken, NothingCame
 from discovery.buffered import Buffered
-from discovery.connection import Answer, Connection, ConnectionBroken, NothingCame, Pieces
+from discovery.connection import Connection, Pieces
 
 
 class Connections:

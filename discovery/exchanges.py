@@ -13,7 +13,8 @@ from typing import Literal
 
 import msgspec
 
-from discovery.connection import Answer, Connection, ConnectionBroken, NothingCame
+from discovery.answer import Answer, ConnectionBroken, NothingCame
+from discovery.connection import Connection
 from discovery.contacts import Contacts
 from discovery.endpoint import Clocks
 from discovery.envelopes import Sign

@@ -11,8 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from discovery.admission import Right
+from discovery.answer import ConnectionBroken
 from discovery.client import refusal
-from discovery.connection import ConnectionBroken
 from discovery.exchanges import HEADERS, PeerUnreachable
 from discovery.identity import Identity, verify
 from discovery.invites import PIN_TRIES, InviteError, mirrored, rights_of

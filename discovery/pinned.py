@@ -10,7 +10,8 @@ import ssl
 from collections import deque
 from functools import cache
 
-from discovery.connection import Connection, ConnectionBroken, CutShort, NothingCame, NotHttp
+from discovery.answer import ConnectionBroken, CutShort, NothingCame, NotHttp
+from discovery.connection import Connection
 from discovery.connections import Connections
 from discovery.records import Address
 

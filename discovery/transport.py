@@ -15,8 +15,8 @@ from types import TracebackType
 
 from discovery import peer_file
 from discovery.admission import Admission
+from discovery.answer import Answer
 from discovery.client import DialledLately, PeerClient
-from discovery.connection import Answer
 from discovery.contacts import SYNC_PATH
 from discovery.dialler import Dialler, DiallerConfig
 from discovery.endpoint import Clocks, Endpoint, EndpointConfig

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from discovery.connection import ConnectionBroken
+from discovery.answer import ConnectionBroken
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.bodies import OPTIONAL, leaving_out, says_not_known, without
 from gateway.wire.codec import Pieces
@@ -22,7 +22,7 @@ _ANY_EVENTS = (_EVENTS, "text/plain", "application/octet-stream")  # what server
 
 
 class Began(Protocol):
-    """An answer whose head has come (discovery.connection.Answer)."""
+    """An answer whose head has come (discovery.answer.Answer)."""
 
     status: int
     headers: Mapping[str, str]

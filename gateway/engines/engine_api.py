@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from discovery.connection import Answer, ConnectionBroken
+from discovery.answer import Answer, ConnectionBroken
 from discovery.connections import Connections
 from gateway.home.port_owner import person_on
 from gateway.upstream import UpstreamError

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from discovery.connection import ConnectionBroken
+from discovery.answer import ConnectionBroken
 from discovery.contacts import Way
 from discovery.envelopes import UNREADABLE
 from discovery.exchanges import PeerUnreachable

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from discovery.connection import Answer, ConnectionBroken
+from discovery.answer import Answer, ConnectionBroken
 from discovery.exchanges import PeerUnreachable
 from discovery.records import PeerId
 from discovery.request_auth import Refused, hashed, read_refusal

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from discovery.connection import Answer, ConnectionBroken
+from discovery.answer import Answer, ConnectionBroken
 from discovery.connections import Connections
 from gateway.client.entrance.callers import Entrance
 from gateway.engines.asked import Answering, Way

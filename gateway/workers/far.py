@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from discovery.connection import ConnectionBroken
+from discovery.answer import ConnectionBroken
 from gateway.engines.asked import Began, Way
 from gateway.server.exchange import Exchange
 from gateway.server.fields import Head

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from discovery.connection import ConnectionBroken
+from discovery.answer import ConnectionBroken
 from discovery.connections import Connections, header_lines
 from tests.discovery.raw import CHUNKED, WHOLE, ask, engine, read
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from discovery.connection import ConnectionBroken, CutShort, NothingCame, NotHttp
+from discovery.answer import ConnectionBroken, CutShort, NothingCame, NotHttp
 from discovery.identity import Identity
 from discovery.pinned import CHANGED, WAYS_KEPT, OtherCertificate, Pin, why_unreachable
 from discovery.records import Address

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from discovery.connection import Answer, ConnectionBroken
+from discovery.answer import Answer, ConnectionBroken
 from discovery.envelopes import UNREADABLE
 from discovery.identity import verify
 from discovery.pinned import why_unreachable

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from discovery.connection import Answer
+from discovery.answer import Answer
 from discovery.connections import Connections
 from discovery.identity import Identity
 from discovery.records import PeerId

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from discovery.connection import Answer
+from discovery.answer import Answer
 from discovery.exchanges import PeerUnreachable
 from discovery.identity import Identity
 from discovery.request_auth import Refused

@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 import pytest
 
-from discovery.connection import Connection, ConnectionBroken
+from discovery.answer import ConnectionBroken
+from discovery.connection import Connection
 from discovery.connections import Connections
 from gateway.server.event_loop import (
     COLLECT_AFTER,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from discovery.connection import ConnectionBroken
+from discovery.answer import ConnectionBroken
 from gateway.server.fields import Head
 from gateway.upstream import UpstreamError
 from gateway.workers.far import UNTAKEN_BYTES, FarExchange, broken, failed, raised, upstream_error
