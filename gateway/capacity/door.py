@@ -185,10 +185,13 @@ class Door:
             self._join(turn)
         return turn
 
-    def enters(self, now: float) -> Turn | None:
-        """A request of our own is inside, to be `ended`; None where the line is not calm, and it has to `come`."""
-        turn, line = Turn(now, True, door=self), self._line
-        if self._spare or not line.enters_calmly(turn):
+    def enters(self, now: float, peer: str | None = None) -> Turn | None:
+        """A request of our own, or of another `peer`, is inside, to be `ended`.
+
+        None where the line is not calm: then it has to `come`, or to ask for a `remote_turn`.
+        """
+        turn, line = Turn(now, peer is None, peer=peer or "", door=self), self._line
+        if self._spare or (peer is not None and self._kept_shut()) or not line.enters_calmly(turn):
             return None
         if line.inside <= self._room_there.slots:
             self._busy_s -= now - self._booked_at
@@ -253,6 +256,8 @@ class Door:
         Raises UpstreamError (429) when the door is closed, when this peer has all the places in line that one may have,
         or when another who has had less takes the place.
         """
+        if (turn := self.enters(self._clock(), peer)) is not None:
+            return turn
         self._make_room_for(peer)
         turn = Turn(self._clock(), False, peer=peer, door=self)
         self._join(turn)

@@ -45,20 +45,32 @@ class FairShare:
         self._weight = weight
         self._clocks = _Clocks()  # of peers with a weight, and of the newcomers together
         self._among_newcomers = _Clocks()
-        self._present = Counter[str]()  # requests that wait or are inside, by peer
+        self._present = dict[str, int]()  # requests that wait or are inside, by peer
+        self._weights = dict[str, float]()  # of those of these peers that have one, as they joined last
         self._ordinary = ORDINARY
 
     def join(self, who: Waiting) -> None:
         """It waits from now on, and runs the clock that is its peer's now, by its weight now."""
-        peer, weight = who.peer, self._weight(who.peer)
-        who.clock, who.rate = (peer, 1 / weight) if weight > 0 else (NEWCOMERS, 0.0)
-        clock = who.clock
-        if peer not in self._present:
-            if clock != NEWCOMERS or not self._has_newcomers:
-                self._clocks.catch_up(clock)
-            if clock == NEWCOMERS:
-                self._among_newcomers.catch_up(peer)
-        self._present[peer] += 1
+        peer = who.peer
+        weight, here = self._weight(peer), self._present.get(peer, 0)
+        if not here:
+            self._catch_up(peer, weight)
+        self._present[peer] = here + 1
+        if weight > 0:
+            who.clock, who.rate = peer, 1 / weight
+            self._weights[peer] = weight
+        else:
+            who.clock, who.rate = NEWCOMERS, 0.0
+            self._weights.pop(peer, None)
+
+    def _catch_up(self, peer: str, weight: float) -> None:
+        """This peer has been away."""
+        if weight > 0:
+            self._clocks.catch_up(peer)
+        else:
+            if len(self._weights) == len(self._present):  # and so have all newcomers
+                self._clocks.catch_up(NEWCOMERS)
+            self._among_newcomers.catch_up(peer)
 
     def first(self, waiting: Iterable[Who]) -> Who | None:
         """Who of them enters next; of one peer's, the first. None where nobody waits."""
@@ -86,25 +98,27 @@ class FairShare:
 
     def enter(self, who: Waiting) -> None:
         """It enters, and is counted as an ordinary request."""
-        who.counted = self._ordinary
-        self._clocks.reach(who.clock)
+        who.counted = counted = self._ordinary
         if who.clock == NEWCOMERS:
             who.rate = 1 / self._weight_of(NEWCOMERS)
-            self._among_newcomers.reach(who.peer)
-        self._run(who, who.counted)
+            self._among_newcomers.enter(who.peer, counted)
+        self._clocks.enter(who.clock, counted * who.rate)
 
     def leave(self, who: Waiting, work: float | None = None) -> None:
         """It is gone. `work`: what it came to, where it was inside and that is known."""
-        self._present[who.peer] -= 1
-        if not self._present[who.peer]:
-            del self._present[who.peer]
+        peer = who.peer
+        here = self._present[peer] - 1
+        if here:
+            self._present[peer] = here
+        else:
+            del self._present[peer]
+            self._weights.pop(peer, None)
         if work is not None and who.counted:
-            self._run(who, work - who.counted)
+            more = work - who.counted
+            self._clocks.run(who.clock, more * who.rate)
+            if who.clock == NEWCOMERS:
+                self._among_newcomers.run(peer, more)
             self._ordinary += (work - self._ordinary) / 16
-
-    @property
-    def _has_newcomers(self) -> bool:
-        return any(self._clock_of(peer) == NEWCOMERS for peer in self._present)
 
     def _clock_of(self, peer: str) -> str:
         return peer if self._weight(peer) > 0 else NEWCOMERS
@@ -112,8 +126,7 @@ class FairShare:
     def _weight_of(self, clock: str) -> float:
         if clock != NEWCOMERS:
             return self._weight(clock) or 1.0  # a newcomer's by now
-        others = sum(map(self._weight, self._present))
-        return others * NEWCOMERS_SHARE / (1 - NEWCOMERS_SHARE) or 1.0
+        return sum(self._weights.values()) * NEWCOMERS_SHARE / (1 - NEWCOMERS_SHARE) or 1.0
 
     def _behind(self, who: Waiting) -> tuple[float, float]:
         return self._clocks[who.clock], self._among_newcomers[who.peer] if who.clock == NEWCOMERS else 0.0
@@ -124,11 +137,6 @@ class FairShare:
 
     def _done_among(self, peer: str, requests: int) -> float:
         return self._among_newcomers[peer] + requests * self._ordinary
-
-    def _run(self, who: Waiting, work: float) -> None:
-        self._clocks.run(who.clock, work * who.rate)
-        if who.clock == NEWCOMERS:
-            self._among_newcomers.run(who.peer, work)
 
 
 class _Clocks:
@@ -144,8 +152,12 @@ class _Clocks:
     def catch_up(self, name: str) -> None:
         self._clocks[name] = max(self[name], self._now)
 
-    def reach(self, name: str) -> None:
-        self._now = max(self._now, self._clocks.get(name, self._now))
+    def enter(self, name: str, by: float) -> None:
+        """It enters, and runs on by so much."""
+        at = self._clocks.get(name, self._now)
+        if at > self._now:
+            self._now = at
+        self.run(name, by)
 
     def run(self, name: str, by: float) -> None:
         self._clocks[name] = self._clocks.pop(name, self._now) + by  # the last from now on

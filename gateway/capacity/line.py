@@ -19,14 +19,14 @@ Requests are of two classes: our own programs' and other peers'. The rules:
 7. An engine that is gone lets all of our own in: they must hear of it.
 
 Mostly nobody waits and few are inside. The line is calm then: whoever comes or goes changes nothing for others, and
-one of our own does so by a short way (`enters_calmly`, `leaves_calmly`) that comes to the same. `settle` says up to how
-many inside. Where the engine has 8 slots and does not tell them, it is calm with up to 23 (rules.py's calm_limit).
+does so by a short way (`enters_calmly`, `leaves_calmly`) that comes to the same. `settle` says up to how many inside;
+another peer's request enters so while a slot of their share is free. Where the engine has 8 slots and does not tell
+them, it is calm with up to 23 (rules.py's calm_limit).
 
 Knows nothing of sockets, clocks and engines, and of who is asking no more than a name.
 """
 
 from bisect import insort
-from collections import Counter
 from collections.abc import Callable, Iterator
 from math import ceil
 from typing import Generic, TypeVar
@@ -100,9 +100,11 @@ class Line(Generic[Place]):
         self._others: list[Place] = []
         self.inside = self._others_inside = 0  # requests that have entered and not left
         self._calm = -1  # so many may be inside while the line is calm; -1: it is not
+        # While it is, so many may be inside where another peer's request enters; of others' so many, and of one peer's.
+        self._free = self._most_others = self._most_of_one = 0
         self._room: Room | None = None  # of which `_calm_limit` was made
         self._calm_limit = -1
-        self._of_peer = Counter[str]()  # inside, by name
+        self._of_peer = dict[str, int]()  # inside, by name
         self._passed = 0  # of our own that entered since the first of the others waits
         self.arrivals = 0  # requests that this peer answers; one that looks around is another's until it enters
 
@@ -157,26 +159,35 @@ class Line(Generic[Place]):
         """Work out anew whether the line is calm: after whatever happened while it was not, or in another room."""
         if room is not self._room:
             self._room, self._calm_limit = room, calm_limit(room, self.config)
+            self._most_others = remote_slots(room.slots, self.config.reserve)
+            self._most_of_one = peer_places(self._most_others)
         self._calm = self._calm_limit if self.is_empty else -1
+        self._free = min(self._calm, room.slots - room.elsewhere)
 
     def is_calm(self, room: Room) -> bool:
         """Whether nobody is to be let in, and the line is not full. Only in the room in which it was settled last."""
         return room is self._room and self.inside <= self._calm
 
     def enters_calmly(self, place: Place) -> bool:
-        """Whether a request of our own enters a calm line, and it stays calm."""
+        """Whether a request enters a calm line, and it stays calm; one of our own looks nowhere else."""
         if self.inside >= self._calm:
             return False
-        place.is_inside = True
-        self.inside += 1
+        if place.is_own:
+            place.is_inside = True
+            self.inside += 1
+        elif self.inside < self._free and self._others_inside < self._most_others and self._has_room_for(place):
+            self._share.join(place)
+            self._enter(place)
+        else:
+            return False
         self.arrivals += 1
         return True
 
     def leaves_calmly(self, place: Place) -> bool:
-        """Whether a request leaves that is our own and inside, while the line is calm."""
-        if self.inside > self._calm or not place.is_own:
+        """Whether a request leaves, while the line is calm: all are inside then."""
+        if self.inside > self._calm:
             return False
-        self.inside -= 1
+        self._leave(place)
         return True
 
     def enters_at_once(self, place: Place, room: Room) -> bool:
@@ -186,7 +197,7 @@ class Line(Generic[Place]):
         if place.is_own:
             if not self._lets_own_in(room):
                 return False
-        elif self._lets_others_in(room) and self._has_room_for(place, self._most_of_peer(room)):
+        elif self._lets_others_in(room) and self._has_room_for(place, room):
             self._share.join(place)
         else:
             return False
@@ -215,15 +226,8 @@ class Line(Generic[Place]):
             (self._own if place.is_own else self._others).remove(place)
             if not place.is_own:
                 self._share.leave(place)
-        elif place.is_own:
-            self.inside -= 1
         else:
-            self.inside -= 1
-            self._others_inside -= 1
-            self._share.leave(place, place.counted if place.work is None else place.work)
-            self._of_peer[place.peer] -= 1
-            if not self._of_peer[place.peer]:
-                del self._of_peer[place.peer]
+            self._leave(place)
 
     def looking(self) -> list[Place]:
         """The first of our own in line that another peer may answer as well: they look for one."""
@@ -243,8 +247,7 @@ class Line(Generic[Place]):
         if len(self._own) > self._limit or (self._own and not room.is_ready):
             return self._own[0]
         if self._others and self._lets_others_in(room):
-            most = self._most_of_peer(room)
-            may = (place for place in self._others if self._has_room_for(place, most))
+            may = (place for place in self._others if self._has_room_for(place, room))
             if (first := self._share.first(may)) is not None:
                 return first
         return self._own[0] if self._own and self._lets_own_in(room) else None
@@ -257,11 +260,9 @@ class Line(Generic[Place]):
         """Whether the first of the others enters, whose peer has room."""
         return may_start_remote(self.load(room), self.config, is_due=self._passed >= OWN_IN_A_ROW)
 
-    def _most_of_peer(self, room: Room) -> int:
-        """How many requests of one peer may be inside."""
-        return peer_places(remote_slots(room.slots, self.config.reserve))
-
-    def _has_room_for(self, place: Place, most: int) -> bool:
+    def _has_room_for(self, place: Place, room: Room | None = None) -> bool:
+        """Whether as many of its peer's may be inside, in this room; None: as settled last."""
+        most = self._most_of_one if room is None else peer_places(remote_slots(room.slots, self.config.reserve))
         return not place.peer or self._of_peer.get(place.peer, 0) < most
 
     def _enter(self, place: Place) -> None:
@@ -273,5 +274,18 @@ class Line(Generic[Place]):
         else:
             self._others_inside += 1
             self._share.enter(place)
-            self._of_peer[place.peer] += 1
+            self._of_peer[place.peer] = self._of_peer.get(place.peer, 0) + 1
             self._passed = 0
+
+    def _leave(self, place: Place) -> None:
+        """One that is inside."""
+        self.inside -= 1
+        if place.is_own:
+            return
+        self._others_inside -= 1
+        self._share.leave(place, place.counted if place.work is None else place.work)
+        left = self._of_peer[place.peer] - 1
+        if left:
+            self._of_peer[place.peer] = left
+        else:
+            del self._of_peer[place.peer]
