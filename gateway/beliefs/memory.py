@@ -105,6 +105,9 @@ class Loading:
         """Forget all others."""
         self._said = {peer: one for peer, one in self._said.items() if peer in known}
 
+    def __bool__(self) -> bool:
+        return bool(self._said)
+
     def is_cold(self, peer: PeerId, agent: str) -> bool:
         """Whether the model of this one has to be loaded first."""
         return peer in self._said and agent in self._said[peer].cold

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from discovery.records import PeerId
 from gateway.beliefs.belief import ADMISSION_LEVEL
-from gateway.beliefs.columns import Column, greatest, is_few
+from gateway.beliefs.columns import Column, greatest, is_few, listed
 from gateway.models.needs import least_tokens
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Candidates, Roster
@@ -154,7 +154,9 @@ def _with_leader(found: Candidates, query: Query, roster: Roster) -> Candidates:
         row = int(found.all[0])
         return found if roster.last_resort[row] else found._replace(only=row)
     is_led = len(found.own) == 1 and is_few(len(roster)) and not (roster.has_last_resort or roster.has_embedded)
-    return found._replace(ours=int(found.own[0])) if is_led else found
+    if not is_led:
+        return found
+    return found._replace(ours=int(found.own[0]), rivals=[other - roster.own for other in listed(found.others)])
 
 
 def _left(excluded: NDArray[np.uint8], roster: Roster) -> Candidates:

@@ -5,7 +5,6 @@ Takes `now` and returns what to do; touched on the event loop only. Knows nothin
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from msgspec import structs
 
@@ -252,15 +251,17 @@ class Node:
         """A lot for a query, in [0, 1)."""
         return self._rng.random()
 
-    def idle(self, query: Query, now: float, rows: int) -> Choice | None:
+    def idle(self, query: Query, now: float, rows: int, lot: float) -> Choice | None:
         """The choice of an idle engine of ours that takes the query though others might, of so many rows at most.
 
-        None: plan, and decide. `query` has its lot.
+        None: plan, and decide, with the same lot.
         """
         if self._alone is None:
             return None
         scored = self._seen_roster(now)
-        return self._alone.idle(query, scored, self._others, partial(self._is_special, scored, query, now), now, rows)
+        if self._is_special(scored, query, now):
+            return None
+        return self._alone.idle(query, scored, self._others, now, rows, lot)
 
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""
@@ -358,13 +359,12 @@ class Node:
         )
 
     def _is_special(self, scored: ScoredRoster, query: Query, now: float) -> bool:
-        """Whether anything that passes, beside load, says something of who is asked."""
-        roster = scored.roster
-        return (
-            self._refusing(roster, query.guarded) is not None
-            or self._loading.cold(roster.peer_ids, roster.agents) is not None  # and so of those that are kept
+        """Whether anything that passes, beside load, may say something of who is asked."""
+        return bool(
+            self._loading
+            or (query.guarded and self._refused_fields)
             or (query.is_auto and self._on_trial(scored) is not None)
-            or self._distrusted(roster, now) is not None
+            or self.honesty.set_aside(now)
         )
 
     def _likely(self, roster: Roster, query: Query, now: float) -> dict[int, Likely]:

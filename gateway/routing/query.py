@@ -1,15 +1,16 @@
 """What a decision is made from: the Query, and the View of all who could answer. Says nothing of how to choose."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from discovery.records import PeerId
 from gateway.beliefs.columns import Column
 from gateway.beliefs.domains import LIKELY, Likely, Topics
 from gateway.beliefs.expected import Expected
-from gateway.beliefs.numbers import FloatArray
 from gateway.models.names import Chain
 from gateway.privacy.rules import Reach
 from gateway.routing.roster import BoolArray, Roster
@@ -40,7 +41,7 @@ class Query(msgspec.Struct, frozen=True, eq=False):
     beta_per_s: float | None = None  # x-ppai-beta
     goes_on: str | None = None  # the endpoint of an answer that broke off, whose rest is asked for; None: a whole one
     is_held: bool = False  # it waits at our own door and is decided again
-    relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
+    relevance: NDArray[np.floating[Any]] | None = None  # f̃(q), (K,), sums to 1; None without a gate
     is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype
     forms: tuple[str, ...] = ()  # categories that the wording asks for ("summarising"); part of `relevance`
     drawn: Mapping[Topics, tuple[float, str]] = msgspec.field(default_factory=dict)  # by agents' topics: tail, nearest

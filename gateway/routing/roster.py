@@ -29,6 +29,7 @@ BoolArray = NDArray[np.bool_]
 _Pair = tuple[PeerId, str, Agent, Member | None]  # id and name of a peer, one of its agents, None for our own
 UNAPPROVED_LIMIT = 64  # agents of peers that may not answer: enough to explain why somebody is not asked
 KINDS = frozenset({"responses", "messages"})  # of endpoints: peers whose cards lack the feature do not know them
+SCORES_KEPT = 1024  # of queries, among few agents
 EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides
 
 
@@ -45,6 +46,7 @@ class Candidates(NamedTuple):
     others: Rows
     only: int | None = None  # the row of the one that nobody competes with, as far as this kind of query goes
     ours: int | None = None  # that of the only one of ours, where of a few others may answer, too
+    rivals: Sequence[int] = ()  # and where those stand among all who are not ours
 
     @property
     def all(self) -> list[int]:
@@ -151,6 +153,8 @@ class ScoredRoster:
     worth: Worth | None = None  # before any answer was seen; None without a gate
     claimed: NDArray[np.floating[Any]] | None = None  # (N, K) what is claimed, before we doubt it
     bases: list[Basis] = field(default_factory=list)  # (N,) what each agent's worth rests on
+    # By the identity of a query's relevance, which is kept here, too: that of a text that comes again is the same.
+    _scores: dict[int, tuple[object, Column]] = field(init=False, default_factory=dict)
 
     def see(self, peer: PeerId, agent: str, observed: Observations, space: Space, now: float) -> None:
         """Count in, in place, what answers of one agent were seen to be worth."""
@@ -161,6 +165,7 @@ class ScoredRoster:
                 right, seen = observed.seen(peer, agent, space.categories, now)
                 self.capabilities[row] = self.worth.row(row).seeing(right[None], seen[None]).value[0]
                 self.bases[row] = replace(self.bases[row], seen=observed.count_of(peer, agent))
+                self._scores.clear()
 
     def score(self, row: int, relevance: NDArray[np.floating[Any]] | None) -> float:
         """s(i,j) of one of them."""
@@ -177,8 +182,14 @@ class ScoredRoster:
         count = len(self.roster)
         if self.capabilities is None or relevance is None or not count:
             return [EQUAL_SCORE] * count if is_few(count) else np.full(count, EQUAL_SCORE)
-        found = pair_scores(relevance, self.capabilities)
-        return found.tolist() if is_few(count) else found.astype(np.float64)
+        if not is_few(count):
+            return pair_scores(relevance, self.capabilities).astype(np.float64)
+        known = self._scores.get(id(relevance))
+        if known is None:
+            if len(self._scores) >= SCORES_KEPT:
+                self._scores.clear()
+            known = self._scores[id(relevance)] = relevance, pair_scores(relevance, self.capabilities).tolist()
+        return known[1]
 
 
 def build_roster(

@@ -3,8 +3,6 @@
 Says None where that is not so: then everybody is weighed (policies.py), which decides the same.
 """
 
-from collections.abc import Callable
-
 from discovery.records import PeerId
 from gateway.beliefs.few import Few
 from gateway.beliefs.memory import Loading, RefusedFields
@@ -58,27 +56,27 @@ class Alone:
         query: Query,
         scored: ScoredRoster,
         others: Few,
-        is_special: Callable[[], bool],
         now: float,
         rows: int,
+        lot: float,
     ) -> Choice | None:
         """The choice of an idle engine of ours that takes the query though others might, of so many rows at most.
 
-        None as well for a query without its lot. `others`: what is believed of them, where they are few. `is_special`:
-        whether anything that passes, beside load, says something of who is asked.
+        `others`: what is believed of them, where they are few. Nothing that passes, beside load, says something of who
+        is asked. `lot`: in [0, 1), the query's own.
         """
         roster = scored.roster
-        if query.lot is None or (who := one_of_ours(query, roster)) is None or (query.drawn and roster.topical):
+        if (who := one_of_ours(query, roster)) is None or (query.drawn and roster.topical):
             return None
         warm_row, warm_tokens = self._held(query, roster, now)
         may_explore = not (query.is_held or warm_tokens)
         is_elsewhere = warm_tokens > 0.0 and warm_row != who.own[0]
-        if is_elsewhere or (may_explore and query.lot < self._config.exploration) or is_special():
+        if is_elsewhere or (may_explore and lot < self._config.exploration):
             return None
         ours = [self._beliefs[queue].expected_here(now) for queue in roster.queues[: roster.own]]
         return idle_choice(
-            query, scored, who, ours, *others.expect(now), self._config,
-            self._beliefs.output_tokens(query.category, query.max_tokens), warm_tokens, rows,
+            query, scored, who, ours, others.expect(now), self._config,
+            self._beliefs.output_tokens(query.category, query.max_tokens), warm_tokens, rows, lot,
         )  # fmt: skip
 
     def _held(self, query: Query, roster: Roster, now: float) -> tuple[int | None, float]:

@@ -7,11 +7,10 @@ cost is worked out once somebody looks: of most requests nobody does.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import add
 
-from gateway.beliefs.belief import ADMISSION_LEVEL
-from gateway.beliefs.columns import Column, by_row, greatest, least, listed, take, zeros
+from gateway.beliefs.columns import by_row, listed, zeros
 from gateway.beliefs.expected import Expected, side_by_side
+from gateway.beliefs.few import Others
 from gateway.routing import cost
 from gateway.routing.choice import Candidate, Choice, Leading
 from gateway.routing.cost import Costs
@@ -37,45 +36,49 @@ def idle_choice(
     scored: ScoredRoster,
     who: Candidates,
     ours: Sequence[Expected[float]],
-    theirs: Sequence[Expected[float]],
-    columns: Expected[Column],
+    theirs: Others,
     config: SchedulerConfig,
     output_tokens: float,
     warm_tokens: float,
     rows: int,
+    lot: float,
 ) -> Choice | None:
     """The choice of our own agent in `who`, as `default` makes it; None: not idle, not enough, or a door is closed.
 
-    `ours`, `theirs`: of the queues of all agents of ours and of others; `columns`: of the latter.
-    `warm_tokens`: of this conversation that it holds. `rows`: so many candidates the choice names.
+    `ours`, `theirs`: of the queues of all agents of ours and of others. `warm_tokens`: of this conversation that it
+    holds. `rows`: so many candidates the choice names. `lot`: the query's own.
     """
-    (row,), others, mine = who.own, listed(who.others), ours[who.own[0]]
-    if mine.backlog > mine.slots - 1.0:
+    (row,), mine = who.own, ours[who.own[0]]
+    rivals = theirs.at(who.rivals)
+    if mine.backlog > mine.slots - 1.0 or rivals.is_any_closed:
         return None
     score = listed(scored.scores(query.relevance))
-    service_of = partial(cost.service, float(query.prompt_tokens), output_tokens)
-    service_s = by_row(service_of, columns.prefill_s, columns.step_s, columns.stream_s, columns.streams)
-    transit_s = by_row(cost.transit, columns.rtt_s, [float(query.body_bytes)] * len(theirs), columns.byte_s)
-    rivals: list[Column] = [columns.admission, service_s, by_row(add, service_s, transit_s), score[len(ours) :]]
-    if len(others) < len(theirs):
-        places = [other - len(ours) for other in others]
-        rivals = [take(column, places) for column in rivals]
-    admission, service_s, elsewhere_s, scores = rivals
     costs = Costs(*costs_of(query, output_tokens, config.cost, *needed(mine), 0.0, warm_tokens, 0.0))
-    here_s = costs.wait_s + costs.service_s
-    is_open = greatest(admission) < ADMISSION_LEVEL["closed"]
-    if not (is_open and is_enough(config, score[row], greatest(scores), here_s, least(elsewhere_s))):
+    here_s, elsewhere_s = costs.wait_s + costs.service_s, _seconds(query, output_tokens, rivals.least)
+    if here_s > config.local_slowness * elsewhere_s:  # nobody may be that fast: who is the fastest?
+        elsewhere_s = min([_seconds(query, output_tokens, rival) for rival in rivals.each])
+    if not is_enough(config, score[row], max([score[other] for other in who.others]), here_s, elsewhere_s):
         return None
+    columns, service_of = rivals.columns, partial(cost.service, float(query.prompt_tokens), output_tokens)
+    service_s = by_row(service_of, columns.prefill_s, columns.step_s, columns.stream_s, columns.streams)
     beta_per_s = worth_per_s(query, config, median_s(sorted([costs.service_s, *service_s])))
     first = candidate_of(
         query, scored.roster, row, mine, costs, score[row], utility(score[row], costs.cost_s, beta_per_s), None,
         not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens),
     )  # fmt: skip
-    weighed = partial(_weighed, query, scored, [*ours, *theirs], score, config, output_tokens, warm_tokens, row)
+    each = [*ours, *theirs.each]
+    weighed = partial(_weighed, query, scored, each, score, config, output_tokens, warm_tokens, row, lot)
     return Choice(
         _REASON, beta_per_s, Leading(first, partial(_following, weighed, rows)), may_go_elsewhere=True,
         among=len(score), explained=partial(_explained, weighed),
     )  # fmt: skip
+
+
+def _seconds(query: Query, output_tokens: float, at: Expected[float]) -> float:
+    """How long this query takes at another peer, at its best: nobody waits there."""
+    return cost.service(
+        query.prompt_tokens, output_tokens, at.prefill_s, at.step_s, at.stream_s, at.streams
+    ) + cost.transit(at.rtt_s, query.body_bytes, at.byte_s)
 
 
 def _following(weighed: Callable[[], Decision], rows: int) -> Sequence[Candidate]:
@@ -97,6 +100,7 @@ def _weighed(
     output_tokens: float,
     warm_tokens: float,
     row: int,
+    lot: float,
 ) -> Decision:
     """The same decision with everybody weighed, on what was believed when it was made."""
     warm = zeros(len(each))
@@ -104,7 +108,7 @@ def _weighed(
     view = View(
         scored.roster, side_by_side(each), score, scored.profiled, output_tokens, warm_tokens=warm, bases=scored.bases
     )
-    return decided(assess(query, view, config), [row], _REASON, _Lots(query.lot or 0.0))
+    return decided(assess(query, view, config), [row], _REASON, _Lots(lot))
 
 
 class _Lots:

@@ -167,9 +167,10 @@ class Decider:
 
     async def _weigh(self, query: Query, now: float, *, everybody: bool) -> tuple[Choice, float]:
         """The choice among several, and the seconds for which they were probed."""
-        query = structs.replace(query, lot=self._node.lot())
-        if not everybody and (idle := self._node.idle(query, now, self._rows)) is not None:
+        lot = self._node.lot()
+        if not everybody and (idle := self._node.idle(query, now, self._rows, lot)) is not None:
             return idle, 0.0
+        query = structs.replace(query, lot=lot)
         plan = self._node.plan(query, now)
         asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
         silent, probing_s = asked, 0.0

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 from msgspec import structs
 
 from discovery.records import PeerId
@@ -110,7 +109,7 @@ class Queries:
             query = structs.replace(
                 query,
                 category=judged.category,
-                relevance=judged.relevance.astype(np.float64),
+                relevance=judged.relevance,
                 is_familiar=judged.is_familiar,
                 forms=judged.forms,
                 drawn=judged.drawn,

@@ -15,7 +15,8 @@ from gateway.routing.query import Query
 from tests.cluster import id_of
 from tests.gateway.routing.ada import MATHS, Ada, agent, approximately
 
-OWN = structs.replace(MATHS, models=frozenset({"own"}), prompt_tokens=90, body_bytes=300, lot=0.5)
+LOT = 0.5
+OWN = structs.replace(MATHS, models=frozenset({"own"}), prompt_tokens=90, body_bytes=300, lot=LOT)
 
 
 def among(ada: Ada, query: Query) -> tuple[str, Choice]:
@@ -81,7 +82,7 @@ def test_whoever_else_there_is_the_decision_is_the_same(
     for one in among(ada, query)[1].order[:is_warm]:
         ada.node.observe(ada.node.dispatch(one, ada.now), Outcome(one.peer_id, "ok", 0.1, 0.5, 40), ada.now)
 
-    found = ada.node.idle(query, ada.now, 11)
+    found = ada.node.idle(query, ada.now, 11, lot)
 
     planned, expected = among(ada, query)
     if found is None:
@@ -97,7 +98,7 @@ def test_who_follows_is_as_it_was_believed_when_it_was_decided() -> None:
     for number in (1, 2):
         ada.meet(number, agent("own"))
         ada.node.observe_probe(id_of(number), 0, 2, "open", number * 1e-3, 0.0)
-    at_once, later = ada.node.idle(OWN, 0.0, 11), ada.node.idle(OWN, 0.0, 11)
+    at_once, later = ada.node.idle(OWN, 0.0, 11, LOT), ada.node.idle(OWN, 0.0, 11, LOT)
     assert at_once and later and at_once.explained and later.explained
     expected = [*at_once.order]
     lots = ada.node._rng.bit_generator.state  # type: ignore[attr-defined]
@@ -115,9 +116,9 @@ def test_a_query_whose_lot_says_so_tries_somebody_out() -> None:
     ada.node.observe_own_load(0, 2, 0.0)
     ben = ada.meet(1, agent("own"))
 
-    assert ada.node.idle(OWN, 0.0, 11) is None
+    assert ada.node.idle(OWN, 0.0, 11, LOT) is None
     assert [ben] == [ada.node.roster.peer_ids[row] for row in ada.node.plan(OWN, 0.0).probe]
-    assert ada.node.idle(structs.replace(OWN, is_held=True), 0.0, 11) is not None
+    assert ada.node.idle(structs.replace(OWN, is_held=True), 0.0, 11, LOT) is not None
 
 
 @pytest.mark.parametrize(
@@ -136,19 +137,17 @@ def test_what_is_not_plain_is_weighed(special: Callable[[Ada, PeerId], None]) ->
     ada.node.observe_own_load(0, 2, 0.0)
     ben = ada.meet(1, agent("own"))
     query = structs.replace(OWN, models=None, guarded=frozenset({"top_k"}))
-    assert ada.node.idle(query, 0.0, 11) is not None
+    assert ada.node.idle(query, 0.0, 11, LOT) is not None
 
     special(ada, ben)
 
-    assert ada.node.idle(query, 0.0, 11) is None
+    assert ada.node.idle(query, 0.0, 11, LOT) is None
 
 
-@pytest.mark.parametrize(
-    "changed", [{"lot": None}, {"prompt_tokens": 9000}, {"rule": "privacy:r"}, {"pin": "local"}], ids=str
-)
-def test_what_has_no_lot_or_needs_to_be_weighed_is(changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changed", [{"prompt_tokens": 9000}, {"rule": "privacy:r"}, {"pin": "local"}], ids=str)
+def test_what_needs_to_be_weighed_is(changed: dict[str, Any]) -> None:
     ada = Ada(alone=True)
     ada.node.observe_own_load(0, 2, 0.0)
     ada.meet(1, agent("own"))
 
-    assert ada.node.idle(structs.replace(OWN, **changed), 0.0, 11) is None
+    assert ada.node.idle(structs.replace(OWN, **changed), 0.0, 11, LOT) is None
