@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.wire.events import CONTROL, Event, encode_event
+from gateway.wire.events import CONTROL, EVENT_LIMIT_BYTES, Event, encode_event
 
 QUEUED = b": queued\n\n"
 FIRST_SIGN_S = 0.05  # until the first sign of life, unless the answer is there sooner
@@ -36,6 +36,8 @@ NOT_LOADED, NOT_GIVEN, LIMITED = "not_loaded", "not_given", "limited"  # codes o
 UNACCEPTABLE = "unacceptable"  # the code of a refusal of what the request holds
 TYPE_CHARS = 200  # of a content type
 _LOADED = re.compile(rb": queued loaded=(\d{1,3})%\n")
+_REPLY, _RECEIPT = b"event: reply\ndata: ", b"\n\nevent: receipt\ndata: "  # how a whole answer begins, and goes on
+_LINE_ENDS = 6  # of those, and at the receipt's end
 _NAMES = {name: name.decode() for name in CONTROL}
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
@@ -138,6 +140,19 @@ def encode_reply(status: int, body: bytes) -> bytes:
     except UNREADABLE:
         line = msgspec.json.encode(body.decode("utf-8", "replace"))
     return b'event: reply\ndata: {"status":%d,"body":%b}\n\n' % (status, line)
+
+
+def whole_answer(came: bytes) -> tuple[Event, Event] | None:
+    """The reply and its receipt, as they mostly come together; None: it is something else, or may be.
+
+    They are those that an EventSplitter (gateway/wire/events.py) would find, which reads all else.
+    """
+    reply, ends, receipt = came.partition(_RECEIPT)
+    is_whole = came.startswith(_REPLY) and came.count(b"\n") == _LINE_ENDS and came.endswith(b"\n\n")
+    if not ends or not is_whole or b"\r" in came or len(came) > EVENT_LIMIT_BYTES:
+        return None
+    sealed = came[len(reply) + 2 :]
+    return Event(reply + b"\n\n", reply[len(_REPLY) :], b"reply"), Event(sealed, receipt[:-2], b"receipt")
 
 
 def encode_receipt(receipt: Receipt, sign: Callable[[bytes], bytes]) -> bytes:

@@ -55,7 +55,7 @@ class PassingReply(PeerReply):
 
     HASHED = frozenset({"head", "part"})
 
-    def credit(self, receipt: Receipt, asked_bytes: int) -> Sums:
+    def credit(self, receipt: Receipt) -> Sums:
         """What the answer came to, by its time: no longer than we waited for it."""
         waited_ms = int((self._clock() - self._until + self._allowed.within_s) * 1000)
         return timed(min(receipt.served_ms, waited_ms))

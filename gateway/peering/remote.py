@@ -31,6 +31,8 @@ Kind = TypeVar("Kind", bound=PeerReply)
 class PeerUpstream:
     """One peer's agent as an Upstream (gateway/upstream.py); `body` is already a delegation (privacy/fields.py)."""
 
+    loading: float | None = None  # how much of the model is loaded, 0 to 1, while its engine loads it
+
     def __init__(
         self,
         peer: PeerId,
@@ -47,10 +49,8 @@ class PeerUpstream:
         `allowed`: how much its answer may be. `got(peer, sums)` is called with what a whole answer came to,
         `sent(peer, size_bytes, took_s)` when a large body has arrived there.
         """
-        self._got, self._sent = got, sent
-        self._peer, self._name, self._open_stream, self._failed = peer, name, open_stream, failed
-        self._allowed, self._silence_s = allowed, silence_s
-        self.loading: float | None = None  # how much of the model is loaded, 0 to 1, while its engine loads it
+        self._open_stream, self._failed, self._got, self._sent = open_stream, failed, got, sent
+        self.peer, self.name, self.allowed, self.silence_s = peer, name, allowed, silence_s
 
     def open(
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
@@ -74,49 +74,47 @@ class PeerUpstream:
         Raises UpstreamError.
         """
         size = sum(map(len, body))
-        asked = await asyncio.to_thread(hashed, *body) if size > LARGE_BYTES else hashed(*body)
+        asked = await asyncio.to_thread(hashed, *body) if size > LARGE_BYTES else hashed(b"".join(body))
         try:
-            answer = await self._open_stream(
-                self._peer, path, asked, headers, answer_s=self._silence_s, session="opened"
-            )
+            answer = await self._open_stream(self.peer, path, asked, headers, answer_s=self.silence_s, session="opened")
         except PeerUnreachable as error:
             raise self.gone(error.reason) from error
         except Refused as error:
-            raise UpstreamError(f"{self._name}: {error}", status=503, code=f"peer_{error.code}") from error
+            raise UpstreamError(f"{self.name}: {error}", status=503, code=f"peer_{error.code}") from error
         try:
             if answer.status != 200:
                 raise await self._turned_away(answer)
             if size > LARGE_BYTES:  # its head says that it has the body, and comes with the first sign of life
                 took_s = asyncio.get_running_loop().time() - answer.asked_at - FIRST_SIGN_S
-                self._sent(self._peer, size, took_s)
-            reply = kind(
-                answer, asked.sha256, patience, self._allowed, self._peer, self._name, self.gone, self._silence_s
-            )
-            reply.settled = lambda of, receipt: self._got(self._peer, of.credit(receipt, size))
-            reply.waits = self._wait
+                self._sent(self.peer, size, took_s)
+            reply = kind(self, answer, asked, patience)
             await reply.begin(stream)
         except BaseException:
             answer.release()
             raise
         return reply
 
-    def _wait(self, signs: bytes) -> None:
+    def waits(self, signs: bytes) -> None:
         """It said that it is there, and nothing else."""
         self.loading = loaded_in(signs)
+
+    def settled(self, sums: Sums) -> None:
+        """A whole answer came, and came to this."""
+        self._got(self.peer, sums)
 
     async def _turned_away(self, answer: Answer) -> UpstreamError:
         """It answered, but would not begin: we are not approved there, or it is of another version."""
         body = b""
         with suppress(TimeoutError, ConnectionBroken, OSError):
-            body = await answer.read(REFUSAL_LIMIT_BYTES, self._silence_s)
+            body = await answer.read(REFUSAL_LIMIT_BYTES, self.silence_s)
         said = read_refusal(body)
         message = said.message or f"it answered {answer.status}"
-        return UpstreamError(f"{self._name}: {message}", status=503, code=f"peer_{said.code or 'turned_away'}")
+        return UpstreamError(f"{self.name}: {message}", status=503, code=f"peer_{said.code or 'turned_away'}")
 
     def gone(self, reason: str) -> UpstreamError:
         """The peer itself is silent, not its engine: it is suspected, and the request goes elsewhere."""
-        self._failed(self._peer, reason)
-        return UpstreamError(f"peer {self._name} does not answer: {reason}", code="peer_unreachable")
+        self._failed(self.peer, reason)
+        return UpstreamError(f"peer {self.name} does not answer: {reason}", code="peer_unreachable")
 
 
 class Asking(Generic[Kind]):

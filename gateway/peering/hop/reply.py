@@ -8,7 +8,7 @@ import hmac
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from discovery.envelopes import UNREADABLE
 from discovery.identity import verify
 from discovery.pinned import why_unreachable
 from discovery.records import PeerId
+from discovery.request_auth import HashedBody
 from gateway.peering.allowance import Allowance
 from gateway.peering.frames import (
     ENGINE_REFUSED,
@@ -30,6 +31,7 @@ from gateway.peering.frames import (
     WholeReply,
     name_of,
     receipt_bytes,
+    whole_answer,
 )
 from gateway.trust.tab import Sums
 from gateway.upstream import Patience, UpstreamError
@@ -43,6 +45,27 @@ ALMOST_S = 0.01  # by which the event loop's timers may be early
 Said = TypeVar("Said", Refusal, WholeReply, Receipt, Head)
 
 
+class Asked(Protocol):
+    """The peer that answers: who it is, how much it may send, and who is told of it."""
+
+    peer: PeerId
+    name: str
+    allowed: Allowance
+    silence_s: float  # after so long without a sign of life it is gone
+
+    def gone(self, reason: str) -> UpstreamError:
+        """The peer itself is silent, not its engine."""
+        ...
+
+    def waits(self, signs: bytes) -> None:
+        """It said that it is there, and nothing else."""
+        ...
+
+    def settled(self, sums: Sums) -> None:
+        """A whole answer came, with a receipt that holds, and came to this."""
+        ...
+
+
 class PeerReply:
     """A peer's answer that has begun (see gateway.upstream.Reply): its first event is here."""
 
@@ -54,32 +77,18 @@ class PeerReply:
     retry_after: str | None = None
     receipt: Receipt | None = None
     _events = _read_bytes = 0
+    _since = 0.0  # when the last event was here, or the wait for the next began
     _whole: bytes | None = None
     _first: Event | None = None
-    # Called with this object and a receipt that holds: what led back here by itself would not be freed at once.
-    settled: "Callable[[PeerReply, Receipt], None]" = staticmethod(lambda of, receipt: None)
-    waits: Callable[[bytes], None] = staticmethod(lambda signs: None)  # called with signs of life
+    _splitter: EventSplitter | None = None  # while it is read event by event
+    _passed: Together | None = None  # what passed as it came
 
-    def __init__(
-        self,
-        answer: Answer,
-        asked_sha256: str,
-        patience: Patience,
-        allowed: Allowance,
-        peer: PeerId,
-        name: str,
-        gone: Callable[[str], UpstreamError],
-        silence_s: float,
-    ) -> None:
-        self._answer, self._asked_sha256 = answer, asked_sha256
-        self._patience, self._allowed = patience, allowed
-        self._peer, self._name, self._gone, self._silence_s = peer, name, gone, silence_s
+    def __init__(self, of: Asked, answer: Answer, asked: HashedBody, patience: Patience) -> None:
+        """`asked`: what it answers."""
+        self._of, self._answer, self._asked, self._patience, self._allowed = of, answer, asked, patience, of.allowed
         self._clock = clock = answer.connection.loop.time
-        self._since = now = clock()  # when the last event was here, or the wait for the next began
-        self._until = now + allowed.within_s
-        self._seen, self._most = hashlib.sha256(), Seen()
-        self._splitter, self._ready = EventSplitter(), deque[Event]()
-        self._passed = Together(partial(_note, self._seen, self._most))  # what passed as it came
+        self._until = clock() + of.allowed.within_s
+        self._seen, self._most, self._ready = hashlib.sha256(), Seen(), deque[Event]()
 
     @property
     def is_stream(self) -> bool:
@@ -91,9 +100,9 @@ class PeerReply:
         said = self.receipt.from_documents if self.receipt else None
         return said if isinstance(said, bool) else None
 
-    def credit(self, receipt: Receipt, asked_bytes: int) -> Sums:
+    def credit(self, receipt: Receipt) -> Sums:
         """What the answer came to: as its receipt says, as far as what was asked and seen bears that out."""
-        prompt = min(receipt.prompt_tokens, asked_bytes + PROMPT_TOKENS_BESIDE)
+        prompt = min(receipt.prompt_tokens, self._asked.size_bytes + PROMPT_TOKENS_BESIDE)
         return Sums(1, prompt, min(receipt.tokens, self._most.most, self._allowed.tokens))
 
     def release(self) -> None:
@@ -102,7 +111,9 @@ class PeerReply:
 
     async def begin(self, stream: bool) -> None:
         """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
-        self._first = await self._next(self._patience.first_event_s if stream else self._patience.whole_s)
+        if not self._is_here():
+            await self._hear(self._patience.first_event_s if stream else self._patience.whole_s)
+        self._first = self._taken()
         name = name_of(self._first)
         if name == "refused":
             raise self._refusal(self._first, "peer_refused")
@@ -117,9 +128,20 @@ class PeerReply:
         elif name or not stream:
             raise self._cut_short(f"it began with {f'the event `{name[:40]}`' if name else 'a stream'}")
 
+    def _is_here(self) -> bool:
+        """Whether it is an answer in one piece that came with its receipt, as they do that take less than a moment."""
+        pieces = self._answer.pieces
+        if not self._answer.is_complete or len(pieces) != 1 or len(pieces[0]) > self._allowed.limit_bytes:
+            return False
+        if (frames := whole_answer(pieces[0])) is None:
+            return False
+        pieces.clear()
+        self._ready += frames
+        return True
+
     async def read(self) -> bytes:
         assert self._whole is not None, "a streamed reply is read by events()"
-        self._end(await self._next(self._patience.idle_s))
+        self._end(self._taken() if self._ready else await self._next(self._patience.idle_s))
         return self._whole
 
     async def events(self) -> AsyncIterator[Event]:
@@ -131,7 +153,8 @@ class PeerReply:
         """See gateway.upstream.reads: the end of an answer comes out only once its receipt is here."""
         assert self._first, "begin() comes first"
         if takes is not None:
-            self._answer.pour(self._taker(takes))
+            self._passed = Together(partial(_note, self._seen, self._most))
+            self._answer.pour(self._taker(takes, self._passed.add))
         event, came = self._first, list[Event]()
         while not (event.is_done or event.ends_stream):
             came.append(event)
@@ -156,13 +179,16 @@ class PeerReply:
         self._end(following)
         yield last
 
-    def _taker(self, takes: Callable[[bytes, int], bool]) -> Callable[[bytes], bool]:
-        """What passes plain events on as they came, where each would be let through; False: they are looked at."""
+    def _taker(self, takes: Callable[[bytes, int], bool], passed: Callable[[bytes], None]) -> Callable[[bytes], bool]:
+        """What passes plain events on as they came, where each would be let through; False: they are looked at.
+
+        `passed` is told of those that were.
+        """
         allowed, splitter, ready, until, clock = self._allowed, self._splitter, self._ready, self._until, self._clock
         most_events, most_bytes, may_name, may_call = (
             allowed.events, allowed.limit_bytes, allowed.may_name, allowed.may_call,
         )  # fmt: skip
-        passed = self._passed.add
+        assert splitter is not None, "the first event was heard"
 
         def take(piece: bytes) -> bool:
             if ready or not splitter.is_between or not (count := plain_events(piece)) or piece.count(b"}\n\n") != count:
@@ -184,7 +210,7 @@ class PeerReply:
 
     def _refusal(self, event: Event, code: str) -> UpstreamError:
         refusal = self._decode(event, Refusal)
-        message = f"{self._name}: {refusal.message[:300]}"
+        message = f"{self._of.name}: {refusal.message[:300]}"
         if (code, refusal.code) == ("peer_refused", NO_AGENT):  # its card with what it serves now is on its way
             return UpstreamError(
                 message, status=503, code="peer_no_agent", retry_after_s=1, by_engine=True, is_unsuited=True
@@ -208,10 +234,10 @@ class PeerReply:
         if name_of(event) != "receipt":
             raise self._refusal(event, "peer_broke")
         receipt = self._decode(event, Receipt)
-        if (receipt.request_sha256, receipt.reply_sha256) != (self._asked_sha256, answer) or not self._signed(receipt):
+        if (receipt.request_sha256, receipt.reply_sha256) != (self._asked.sha256, answer) or not self._signed(receipt):
             raise self._cut_short("its receipt is not for this answer")
         self.receipt = receipt
-        self.settled(self, receipt)
+        self._of.settled(self.credit(receipt))
 
     def _signed(self, receipt: Receipt) -> bool:
         try:
@@ -220,7 +246,7 @@ class PeerReply:
             return False
         if self._answer.seal is not None:  # what was asked in a session is answered in it
             return hmac.compare_digest(signature, self._answer.seal(receipt_bytes(receipt)))
-        return verify(self._peer, signature, receipt_bytes(receipt))
+        return verify(self._of.peer, signature, receipt_bytes(receipt))
 
     async def _next(self, within_s: float) -> Event:
         """The next event. Raises UpstreamError where it does not come in time, however alive the peer is.
@@ -228,8 +254,11 @@ class PeerReply:
         Also where the answer is more than it may be.
         """
         if not self._ready:
-            self._since = self._clock()
             await self._hear(within_s)
+        return self._taken()
+
+    def _taken(self) -> Event:
+        """The next event, which has come. Raises UpstreamError where it must not."""
         self._events += 1
         if self._events > self._allowed.events:
             raise self._cut_short("it has more events than what was asked for can have")
@@ -251,27 +280,30 @@ class PeerReply:
 
         Also where there is none `within_s` of the last one.
         """
+        self._since = self._clock()
+        splitter = self._splitter = self._splitter or EventSplitter()
         while not self._ready:
             left_s = self._left_s(within_s)
             try:
-                chunk = await self._answer.piece(min(left_s, self._silence_s)) if left_s > 0 else None
-                self._passed.tell_on()
+                chunk = await self._answer.piece(min(left_s, self._of.silence_s)) if left_s > 0 else None
+                if self._passed is not None:
+                    self._passed.tell_on()
                 if chunk:
-                    self._ready += self._splitter.feed(chunk)
+                    self._ready += splitter.feed(chunk)
             except TimeoutError as error:
                 if self._left_s(within_s) > ALMOST_S:
-                    raise self._gone(f"{self._silence_s:g} s of silence") from error
+                    raise self._of.gone(f"{self._of.silence_s:g} s of silence") from error
                 chunk = None
             except OversizedEvent as error:
                 raise self._cut_short(str(error)) from error
             except (ConnectionBroken, OSError) as error:
-                raise self._gone(why_unreachable(error)) from error
+                raise self._of.gone(why_unreachable(error)) from error
             if chunk is None:
-                raise UpstreamError(f"peer {self._name} kept us waiting too long", code="peer_timeout")
+                raise UpstreamError(f"peer {self._of.name} kept us waiting too long", code="peer_timeout")
             if not chunk:
-                raise self._gone("it closed the connection")
+                raise self._of.gone("it closed the connection")
             if chunk.startswith(QUEUED[:-2]):
-                self.waits(chunk)
+                self._of.waits(chunk)
             self._read_bytes += len(chunk)
             if self._read_bytes > self._allowed.limit_bytes:
                 raise self._cut_short("its answer is larger than what was asked for can be")
@@ -287,7 +319,7 @@ class PeerReply:
             raise self._cut_short(f"it sent garbage ({error})") from error
 
     def _cut_short(self, reason: str) -> UpstreamError:
-        return UpstreamError(f"the answer of peer {self._name} broke off: {reason}", code="peer_broke")
+        return UpstreamError(f"the answer of peer {self._of.name} broke off: {reason}", code="peer_broke")
 
 
 def _note(seen: "hashlib._Hash", most: Seen, events: bytes) -> None:

@@ -21,8 +21,9 @@ from gateway.peering.frames import (
     queued,
     receipt_bytes,
     refusal_of,
+    whole_answer,
 )
-from gateway.wire.events import Event, EventSplitter, parse_event
+from gateway.wire.events import EVENT_LIMIT_BYTES, Event, EventSplitter, encode_event, parse_event
 
 RECEIPT = Receipt("aa", "bb", "m", prompt_tokens=7, tokens=4, queued_ms=0, served_ms=12)
 
@@ -160,3 +161,30 @@ def test_what_former_peers_do_not_know_of_a_receipt_leaves_the_rest_as_they_expe
         former = msgspec.json.decode(event.data, type=Former)
         expected = b"ppai/1/receipt\0" + msgspec.json.encode(msgspec.structs.replace(former, signature=""))
         assert signed[-1] == expected == receipt_bytes(msgspec.json.decode(event.data, type=Receipt))
+
+
+REPLY, SEALED = encode_reply(200, b'{"choices":[]}'), encode_event(b'{"tokens":2}', "receipt")
+TOGETHER = [
+    pytest.param(REPLY + SEALED, True, id="as they mostly come"),
+    pytest.param(encode_reply(400, b'{"error":{}}') + SEALED, True, id="a refusal of the engine's"),
+    pytest.param(encode_event(b"[", "reply") + encode_event(b"]", "receipt"), True, id="whatever they say"),
+    pytest.param(REPLY + SEALED[:-1], False, id="not ended"),
+    pytest.param(REPLY, False, id="the receipt is still to come"),
+    pytest.param(QUEUED + REPLY + SEALED, False, id="a sign of life before"),
+    pytest.param(REPLY + QUEUED + SEALED, False, id="one between"),
+    pytest.param(REPLY + SEALED + QUEUED, False, id="one behind"),
+    pytest.param(REPLY[:-1] + b"data: {}\n\n" + SEALED, False, id="of two lines"),
+    pytest.param((REPLY + SEALED).replace(b"\n", b"\r\n"), False, id="other line ends"),
+    pytest.param(REPLY.replace(b"[]", b"\r") + SEALED, False, id="another line end within"),
+    pytest.param(SEALED + REPLY, False, id="the other way round"),
+    pytest.param(encode_reply(200, b'"%b"' % (b"x" * EVENT_LIMIT_BYTES)) + SEALED, False, id="oversized"),
+    pytest.param(b"", False, id="nothing"),
+]
+
+
+@pytest.mark.parametrize(("came", "is_found"), TOGETHER)
+def test_a_whole_answer_is_read_in_one_look_as_it_is_read_event_by_event(came: bytes, is_found: bool) -> None:
+    found = whole_answer(came)
+
+    assert is_found == (found is not None)
+    assert found is None or [*found] == EventSplitter().feed(came)

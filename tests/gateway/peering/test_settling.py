@@ -151,7 +151,7 @@ async def test_a_receipt_is_believed_as_far_as_the_answer_bears_it_out(scene: Sc
     assert reply.receipt is not None
     lie = msgspec.structs.replace(reply.receipt, prompt_tokens=2**40, tokens=2**40)
 
-    credit = reply.credit(lie, len(body))
+    credit = reply.credit(lie)
 
     assert len(answer) >= credit.tokens and 5000 >= credit.prompt_tokens
 
