@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 REST = "rest"
 STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and functions of files
     "record": (
-        *(f"gateway/serving/attempts.py:{name}" for name in ("observe", "close")),
-        *("gateway/serving/dispatch.py:_ended", "gateway/serving/forward.py:_report"),
-        *("gateway/serving/recording/", "gateway/measuring/feedback.py", "gateway/telemetry/"),
+        *(f"gateway/serving/attempts.py:{name}" for name in ("observe", "ended")),
+        *("gateway/serving/recording/", "gateway/serving/forward.py:_report"),
+        *("gateway/measuring/feedback.py", "gateway/telemetry/"),
     ),
     "client write": (
         *(
@@ -34,7 +34,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
     "upstream write": (
         *(f"discovery/connections.py:{name}" for name in ("post", "send", "dial")),
         *(f"discovery/connection.py:{name}" for name in ("ask", "_send_on")),
-        *("gateway/serving/dispatch.py:target", "gateway/peering/hop/reply.py:begin", "discovery/request_auth.py"),
+        *("gateway/serving/deciding/asking.py", "gateway/peering/hop/reply.py:begin", "discovery/request_auth.py"),
     ),
     "dispatch": ("gateway/serving/attempts.py", "gateway/capacity/", "gateway/routing/course.py"),
     "relay": (

@@ -4,126 +4,90 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
 
 import msgspec
 
-from discovery.records import printable
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors, Served
 from gateway.capacity.line import LOOK_S
 from gateway.peering.allowance import allowance
-from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.peering.probes import Peers
 from gateway.peering.remote import BUSY_CODES, PeerUpstream
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, CourseConfig, Verdict, ends_at_once
 from gateway.routing.node import Node
+from gateway.routing.roster import Roster
 from gateway.serving.continuing.said import Said
-from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
+from gateway.serving.deciding.asking import of_ours, of_peer
+from gateway.serving.deciding.decider import Decider, Routed
+from gateway.serving.engine_errors import MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
 from gateway.serving.late import LATE, Leavable
-from gateway.serving.recording.lines import CODE_CHARS
+from gateway.serving.leaving import Came
+from gateway.serving.recording.outcomes import Done, Outcomes
 from gateway.telemetry.genai import PPAI
-from gateway.telemetry.metrics import Telemetry
-from gateway.telemetry.otel import Ended, RequestTrace
+from gateway.telemetry.otel import RequestTrace
+from gateway.telemetry.recent import Recorded
 from gateway.upstream import Patience, Upstream, UpstreamError
-from gateway.wire.errors import ENDPOINT_MISSING
-from gateway.wire.request import Request
-
-log = logging.getLogger(__name__)
 
 
-class Way(Protocol):
-    """What whoever knows the request says of it: what each candidate is asked, and the choice made anew."""
-
-    def target(self, candidate: Candidate, reason: str, by: Served | Upstream, began: float) -> Target:
-        """The candidate, ready to be asked; it has been waited for since `began`. `by`: our engine, or its peer."""
-        ...
-
-    async def again(self, engine: int | None) -> Choice:
-        """The choice as it would be made now, while the request waits at this engine's door; None: at another peer."""
-        ...
-
-    async def anew(self) -> Choice:
-        """The choice, read anew with the models that are served now.
-
-        Raises UpstreamError and InvalidRequest where nobody is.
-        """
-        ...
-
-    async def to_go_on(self, said: Said, by: Candidate) -> "GoingOn | None":
-        """Who may go on with an answer that `by` began.
-
-        None where nobody may, no candidate where those who may are busy.
-        """
-        ...
-
-
-class GoingOn(NamedTuple):
-    """Who may go on with an answer that broke off, and what each of them is asked."""
-
-    choice: Choice
-    request: Request
-    way: Way
-
-
-class Around(NamedTuple):
+class Around(msgspec.Struct, frozen=True):
     """What all requests of a peer are asked with."""
 
+    decider: Decider
+    outcomes: Outcomes
     node: Node
     doors: Doors
     peers: Peers
-    telemetry: Telemetry
     clock: Callable[[], float]
     patience: Patience
     course: CourseConfig
 
 
-class Attempts:
+class Attempts(msgspec.Struct, eq=False):
     """What `gateway.serving.forward.Targets` asks for, told to beliefs, metrics and the route log."""
 
+    around: Around
+    came: Came
+    routed: Routed  # as it was decided at first
+    recorded: Recorded
+    began: float
+    known: Roster  # whom the choice knew
+    trace: RequestTrace | None = None
+
     # What has not happened, and mostly does not.
+    done: Done = ()
+    is_left: bool = False  # by its client, while it waited for a peer that the client named
     _made: Course | None = None  # see `_course`
-    done: tuple[tuple[Candidate, Attempt], ...] = ()
-    _decided_after = 0  # after how many attempts the choice was made
+    _asked: Candidate | None = None  # the last one
+    _reservation: Reservation | None = None  # of that
+    _decided_after: int = 0  # after how many attempts the choice was made
     _broken: tuple[Said, Candidate] | None = None  # an answer that others go on with, and who said the last of it
-    is_left = False  # by its client, while it waited for a peer that the client named
+    _rest: Routed | None = None  # what those are asked
     _turn: Turn | None = None  # inside our own engine
     _at: Served | PeerUpstream | None = None  # who is asked now
     _better: Choice | None = None  # that leads away from a peer that is late
-    _asked: Candidate
-    _reservation: Reservation
 
-    def __init__(
-        self,
-        around: Around,
-        request: Request,
-        choice: Choice,
-        way: Way,
-        guarded: frozenset[str] = frozenset(),
-        trace: RequestTrace | None = None,
-    ) -> None:
-        """`guarded`: fields of the request that not every peer takes."""
-        self._node, self._doors, self._peers, self._telemetry, self._clock, self._patience, self._config = around
-        self._request, self._choice, self._way, self._guarded, self._trace = request, choice, way, guarded, trace
-        self._known = self._node.roster  # whom the choice knew
-        self._began = self._clock()
+    def at_once(self) -> Target | None:
+        """The first of the choice, its slot reserved, where that is an engine of ours at whose door nobody waits."""
+        candidate, began = self.routed.choice.order[0], self.began
+        if self._made is not None or not candidate.local:
+            return None
+        served = self.around.doors.at(candidate.agent, candidate.engine, candidate.model)
+        turn = served.door.enters(began)
+        return None if turn is None else self._inside(turn, served, candidate, began, began)
 
     async def next(self) -> Target | None:
         """Whom to ask now, with its slot reserved; None: there is nobody left.
 
         Raises UpstreamError and InvalidRequest where that has a better reason than the last attempt's.
         """
-        if self._made is None and (target := self._at_once()) is not None:
-            return target
-        course = self._course
+        course, clock, doors = self._course, self.around.clock, self.around.doors
         while True:
-            began = self._clock()
+            began = clock()
             candidate = course.next(began)
             if candidate is None:
                 if not await self._decide_again():
@@ -131,26 +95,13 @@ class Attempts:
             elif not candidate.local:
                 return self._elsewhere(candidate, began)
             else:
-                served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
+                served = doors.at(candidate.agent, candidate.engine, candidate.model)
                 turn = served.door.come(course.began, may_look=course.may_look and self._broken is None)
                 choice = None if turn.is_inside else await self._wait(turn, candidate, began)
                 if choice is None:
-                    self._telemetry.observe_wait((candidate.wait_s, self._clock() - began))
-                    served = self._doors.at(candidate.agent, candidate.engine, candidate.model)  # as by now
-                    return self._inside(turn, served, candidate, began)
+                    served = doors.at(candidate.agent, candidate.engine, candidate.model)  # as by now
+                    return self._inside(turn, served, candidate, began, clock())
                 course.turn(choice)
-
-    def _at_once(self) -> Target | None:
-        """The first of the choice, where that is an engine of ours at whose door nobody waits."""
-        began, candidate = self._began, self._choice.order[0]
-        if not candidate.local:
-            return None
-        served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
-        turn = served.door.enters(began)
-        if turn is None:
-            return None
-        self._telemetry.observe_wait((candidate.wait_s, 0.0))
-        return self._inside(turn, served, candidate, began)
 
     @property
     def _course(self) -> Course:
@@ -160,23 +111,29 @@ class Attempts:
         there is, and told who was asked without it.
         """
         if self._made is None:
-            self._made = Course(self._choice, self._config, self._began)
+            self._made = Course(self.routed.choice, self.around.course, self.began)
             if self._at is not None:
-                self._made.next(self._began)
+                self._made.next(self.began)
         return self._made
+
+    @property
+    def _asks(self) -> Routed:
+        """What whoever is next is asked."""
+        return self._rest or self.routed
 
     async def _decide_again(self) -> bool:
         """Where nobody is left: whether the course leads on, along another choice."""
         if self._broken is not None:
             return await self._go_on_later()
-        if not self._course.may_go_on(self._clock()) or (choice := await self._choice_anew()) is None:
+        if not self._course.may_go_on(self.around.clock()) or (choice := await self._choice_anew()) is None:
             return False
         self._course.turn(choice)
         return True
 
     def untold(self) -> frozenset[str]:
         """Abilities that the request needs, and that nobody knows whether the one asked last has."""
-        return self._request.needs & self._node.untold(self._asked.peer_id, self._asked.agent)
+        assert self._asked, "next() comes before untold()"
+        return self._asks.request.needs & self.around.node.untold(self._asked.peer_id, self._asked.agent)
 
     async def go_on(self, said: Said) -> bool:
         """Have `next` lead to those who can go on with an answer that broke off; False where there is nobody."""
@@ -184,14 +141,14 @@ class Attempts:
 
     async def _go_on(self, said: Said, by: Candidate, pause_s: float = 0.0) -> bool:
         """Decide who goes on; where they are busy again and again, until nothing more may be begun."""
-        while self._course.may_go_on(self._clock()):
+        while self._course.may_go_on(self.around.clock()):
             await asyncio.sleep(pause_s)
-            found = await self._way.to_go_on(said, by)
+            found = await self.around.decider.decide_to_go_on(self._asks, self.came, said, by)
             if found is None:
                 return False
-            choice, self._request, self._way = found
-            self._course.turn(choice)
-            if choice.order:
+            self._rest = found
+            self._course.turn(found.choice)
+            if found.choice.order:
                 self._broken = said, by
                 return True
             pause_s = LOOK_S
@@ -212,62 +169,45 @@ class Attempts:
 
     def observe(self, attempt: Attempt) -> None:
         """The one asked last is done, one way or another."""
-        candidate, turn, is_stream = self._asked, self._turn, self._request.stream
+        candidate, reservation, turn, around = self._asked, self._reservation, self._turn, self.around
+        assert candidate and reservation, "next() comes before observe()"
         better = self._better if attempt.error == LATE else None
         if better is not None:
             attempt = msgspec.structs.replace(attempt, status="cancelled")
-        status, latency_s, tokens = attempt.status, attempt.latency_s, attempt.tokens
+        status, tokens, is_stream = attempt.status, attempt.tokens, self.routed.request.stream
         if turn is not None:
             self._turn = None
             read = attempt.prompt_tokens if status == "ok" or tokens else 0
             turn.door.ended(turn, status in ("refused", "failed"), read, tokens)
-        outcome = Outcome(candidate.peer_id, status, attempt.ttft_s, latency_s, tokens, is_stream)
+        outcome = Outcome(candidate.peer_id, status, attempt.ttft_s, attempt.latency_s, tokens, is_stream)
         if self._made is None and ends_at_once(outcome):
-            self._node.observe(self._reservation, outcome, self._clock())
+            around.node.observe(reservation, outcome, around.clock())
         else:
-            self._tell(self._course.ended(self._reservation, outcome, attempt.by_engine, attempt.is_unsuited))
-        ttft_s = attempt.ttft_s if is_stream else None
-        expected_s = candidate.wait_s + candidate.service_s + candidate.transit_s
-        row = ttft_s, latency_s, attempt.prompt_tokens, tokens, expected_s
-        self._telemetry.observe("local" if candidate.local else "remote", status, row)
-        if self._trace is not None:
-            self._trace.attempt_ended(Ended(status, attempt.error, ttft_s, latency_s, attempt.prompt_tokens, tokens))
+            self._tell(self._course.ended(reservation, outcome, attempt.by_engine, attempt.is_unsuited))
         self.done += ((candidate, attempt),)
+        around.outcomes.attempted(candidate, attempt, self.trace, is_stream=is_stream)
         if better is not None:
             self._course.leave(better)
+        if attempt.error is not None or attempt.from_documents is not None or not candidate.local:
+            around.outcomes.heard(self._asks.request, self.routed.query.guarded, candidate, attempt)
         if self._broken is not None:
-            self._telemetry.observe_continued("local" if candidate.local else "remote", attempt.status)
-        if attempt.from_documents is not None:
-            self._node.observe_documents(candidate, attempt.from_documents, self._clock())
-        if not candidate.local:
-            if status == "ok":
-                self._peers.served(candidate.peer_id)
-            self._doors.look_around()
-        if attempt.error:
-            self._note_error(candidate, attempt.error, status)
-
-    def _note_error(self, candidate: Candidate, error: str, status: str) -> None:
-        """What an error says of whoever answered with it."""
-        if error == ABILITY_REFUSED:
-            self._node.refused(candidate.peer_id, candidate.agent, self._request.needs)
-        elif error == ENDPOINT_MISSING:
-            self._node.lacks(candidate.peer_id, candidate.agent, self._request.endpoint)
-        elif error == FIELDS_REFUSED:
-            self._node.refused_fields(candidate.peer_id, self._guarded)
-        code = printable(error, CODE_CHARS)  # a peer's, perhaps
-        log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, status, code)
+            around.outcomes.continued(candidate, attempt)
 
     @property
     def choice(self) -> Choice:
         """As it was decided last."""
-        return self._choice if self._made is None else self._made.choice
+        return self.routed.choice if self._made is None else self._made.choice
 
-    def close(self) -> None:
-        """Nobody will be asked any more."""
+    def ended(self, *, is_left: bool) -> None:
+        """Nobody will be asked any more. `is_left`: the request goes on as a chat, or is refused."""
         if self._turn is not None:  # a bug between here and the engine, which must not cost it a slot for good
             self._turn.door.leave(self._turn)
         if self._made is not None:
             self._tell(self._made.settled())
+        self.around.outcomes.ended(
+            self.came, self.routed, self.recorded, self.choice, self.done, self.trace,
+            is_left=is_left, hung_up=self.is_left, is_continued=self._broken is not None,
+        )  # fmt: skip
 
     @property
     def loading(self) -> float | None:
@@ -279,49 +219,49 @@ class Attempts:
         """Whether an engine of ours is asked that would have to load the model first."""
         return isinstance(self._at, Served) and self._at.is_cold
 
-    @property
-    def is_continued(self) -> bool:
-        """Whether an answer broke off, and others were asked to go on with it."""
-        return self._broken is not None
-
-    def _inside(self, turn: Turn, served: Served, candidate: Candidate, began: float) -> Target:
-        """Our own engine, ready to be asked."""
+    def _inside(self, turn: Turn, served: Served, candidate: Candidate, began: float, now: float) -> Target:
+        """Our own engine, ready to be asked; what it is asked counts from `began`."""
         self._turn, self._at = turn, served
-        target = self._way.target(candidate, self.choice.reason, served, began)
-        self._reserve(candidate)
-        if self._trace is not None:
+        self.around.outcomes.let_in((candidate.wait_s, now - began))
+        target = of_ours(self._rest or self.routed, candidate, self.choice.reason, served, began)
+        self._reserve(candidate, now)
+        if self.trace is not None:
             family = served.door.engine.state.family
-            self._trace.attempt(candidate.model, family, candidate.peer_name, may_tell=False)
+            self.trace.attempt(candidate.model, family, candidate.peer_name, may_tell=False)
         return target
 
     def _elsewhere(self, candidate: Candidate, began: float) -> Target:
         """Another peer, ready to be asked."""
-        allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
-        self._at = peer = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
+        around, asks, course = self.around, self._asks, self._course
+        allowed = allowance(asks.request, around.patience.first_event_s + around.patience.whole_s)
+        self._at = peer = around.peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
         upstream: Upstream = peer
-        late_after_s = self._course.late_after_s if self._request.stream else None
+        late_after_s = course.late_after_s if asks.request.stream else None
         if late_after_s is not None:
             upstream = Leavable(peer, candidate.peer_name, late_after_s, self._look_elsewhere, self._no_longer_late)
-        target = self._way.target(candidate, self._course.choice.reason, upstream, began)
-        self._reserve(candidate)
-        if self._trace is None:
+        travel = asks.travel or around.decider.queries.travel(asks.request)
+        target = of_peer(asks, travel, candidate, course.choice.reason, upstream, began)
+        self._reserve(candidate, around.clock())
+        if self.trace is None:
             return target
-        may_tell = self._node.admission.vouches(candidate.peer_id)
-        headers = self._trace.attempt(candidate.model, PPAI, candidate.peer_name, may_tell=may_tell)
-        if not headers:
-            return target
-        return msgspec.structs.replace(target, upstream_headers={**target.upstream_headers, **headers})
+        may_tell = around.node.admission.vouches(candidate.peer_id)
+        headers = self.trace.attempt(candidate.model, PPAI, candidate.peer_name, may_tell=may_tell)
+        return msgspec.structs.replace(target, upstream_headers=headers) if headers else target
 
     def _no_longer_late(self) -> None:
         """A peer that was late has begun."""
-        self._node.observe_late(self._reservation, is_late=False)
+        self._observe_late(is_late=False)
+
+    def _observe_late(self, *, is_late: bool) -> None:
+        assert self._reservation, "who is late was asked"
+        self.around.node.observe_late(self._reservation, is_late)
 
     async def _look_elsewhere(self) -> bool:
         """Whether somebody else is the better choice, now that the peer that was asked is late."""
         if self._course.gets_on(self.loading):
             return False
-        self._node.observe_late(self._reservation, is_late=True)
-        choice = await self._way.again(None)
+        self._observe_late(is_late=True)
+        choice = await self._again(None)
         self._better = choice if self._course.may_leave_for(choice) else None
         return self._better is not None
 
@@ -335,16 +275,16 @@ class Attempts:
         self._decided_after = len(self.done)
         for candidate, attempt in self.done:
             if candidate.local and attempt.error == MODEL_UNKNOWN:
-                await self._doors.door_of(candidate.engine).engine.look_again()
+                await self.around.doors.door_of(candidate.engine).engine.look_again()
         if not self._has_changed:
             return None
-        self._known = self._node.roster
-        return await self._way.anew()
+        self.known = self.around.node.roster
+        return await self.around.decider.decide_anew(self._asks, self.came)
 
     @property
     def _has_changed(self) -> bool:
         """Whether others serve by now, or others serve other agents."""
-        now, known = self._node.roster, self._known
+        now, known = self.around.node.roster, self.known
         return (now.peer_ids, now.agents) != (known.peer_ids, known.agents)
 
     async def _when_it_has_room(self, candidate: Candidate) -> Choice:
@@ -352,15 +292,15 @@ class Attempts:
 
         Raises UpstreamError where it had no room in the request's time.
         """
-        looks = 0
+        node, peers, clock, looks = self.around.node, self.around.peers, self.around.clock, 0
         try:
-            while (pause_s := self._course.asks_for_room_in(self._clock(), looks)) is not None:
+            while (pause_s := self._course.asks_for_room_in(clock(), looks)) is not None:
                 await asyncio.sleep(pause_s)
                 looks += 1
-                has_answered = await self._peers.probe({candidate.peer_id})
-                if not has_answered or self._has_changed or self._node.has_room(candidate.peer_id, self._clock()):
-                    self._known = self._node.roster
-                    return await self._way.anew()
+                has_answered = await peers.probe({candidate.peer_id})
+                if not has_answered or self._has_changed or node.has_room(candidate.peer_id, clock()):
+                    self.known = node.roster
+                    return await self.around.decider.decide_anew(self._asks, self.came)
         except asyncio.CancelledError:  # the client hung up; nothing is reserved
             self.is_left = True
             raise
@@ -378,18 +318,24 @@ class Attempts:
         try:
             return await turn.door.wait(turn, look)
         except BaseException:  # the client hung up: our engine is what it waited for
-            self._reserve(candidate)
-            self.observe(Attempt("cancelled", None, self._clock() - began, 0, 0))
+            self._reserve(candidate, self.around.clock())
+            self.observe(Attempt("cancelled", None, self.around.clock() - began, 0, 0))
             raise
 
     async def _look(self, engine: int) -> Choice | None:
         """The choice as it would be made now, if it leads away from the engine of ours that the request waits for."""
-        choice = await self._way.again(engine)
+        choice = await self._again(engine)
         return choice if self._course.leads_elsewhere(choice) else None
 
-    def _reserve(self, candidate: Candidate) -> None:
-        self._asked, self._reservation = candidate, self._node.dispatch(candidate, self._clock())
+    async def _again(self, engine: int | None) -> Choice:
+        """The choice as it would be made now, while the request waits at this engine's door; None: at another peer."""
+        query = msgspec.structs.replace(self._asks.query, is_held=True)
+        return await self.around.decider.choose(query, waits_at=engine)
+
+    def _reserve(self, candidate: Candidate, now: float) -> None:
+        self.recorded.peer, self.recorded.model = candidate.peer_name, candidate.model
+        self._asked, self._reservation = candidate, self.around.node.dispatch(candidate, now)
 
     def _tell(self, verdicts: Sequence[Verdict]) -> None:
         for reservation, outcome in verdicts:
-            self._node.observe(reservation, outcome, self._clock())
+            self.around.node.observe(reservation, outcome, self.around.clock())

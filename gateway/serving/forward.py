@@ -56,6 +56,10 @@ class Attempt(msgspec.Struct, frozen=True):
 class Targets(Protocol):
     """Whom to ask, one after the other."""
 
+    def at_once(self) -> Target | None:
+        """The one to ask now, where nothing has to be waited for; else None, and `next` tells."""
+        ...
+
     async def next(self) -> Target | None:
         """The one to ask now; it may take a while until somebody has room. None: nobody is left.
 
@@ -75,31 +79,27 @@ class Targets(Protocol):
         """How the last one did."""
         ...
 
+    def ended(self, *, is_left: bool) -> None:
+        """Nobody will be asked any more. `is_left`: the client was not told so."""
+        ...
 
-class Forwarder:
-    """Sends one request along its targets."""
 
+class Forwarder(msgspec.Struct, eq=False):
+    """Sends one request along its targets.
+
+    `continues`: whether an answer that breaks off may be gone on with elsewhere (continuing/). `leaves`: codes of
+    errors that the client is not told, as long as it has got nothing: `run` returns them.
+    """
+
+    request: Request
+    targets: Targets
+    patience: Patience
+    clock: Callable[[], float]
+    continues: bool = False
+    leaves: frozenset[str] = frozenset()
     _heard: Heard | None = None  # what its client was sent, where others may go on with that
-    _relay: Relay  # of the attempt that is under way
-
-    def __init__(
-        self,
-        request: Request,
-        targets: Targets,
-        patience: Patience,
-        clock: Callable[[], float],
-        *,
-        continues: bool = False,
-        leaves: frozenset[str] = frozenset(),
-    ) -> None:
-        """`continues`: whether an answer that breaks off may be gone on with elsewhere (continuing/).
-
-        `leaves`: codes of errors that the client is not told, as long as it has got nothing: `run` returns them.
-        """
-        self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
-        self._leaves = leaves
-        if continues and request.stream:
-            self._heard = Heard(request)
+    _relay: Relay | None = None  # of the attempt that is under way
+    _broke: UpstreamError | None = None  # of whoever said the last of an answer that broke off
 
     async def run(self, client: Client, headers: Mapping[str, str]) -> UpstreamError | None:
         """Answer the client. When the last target has failed too, the client gets the last one's error.
@@ -107,34 +107,52 @@ class Forwarder:
         A stream that has begun breaks off with the error of whoever began it, where nobody goes on. What is returned
         is an error that is left to the caller.
         """
+        if self.continues and self.request.stream:
+            self._heard = Heard(self.request)
         failures: list[UpstreamError] = []
-        broke: UpstreamError | None = None
-        while True:
-            try:
-                target = await self._targets.next()
-            except UpstreamError as caught:  # that there is none has a reason of its own, which alone is told
-                failures[:], target = [caught.with_traceback(None)], None
-            if target is None:
-                break
-            sent_back = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
-            error = await self._attempt(target, client, sent_back)
-            if error is None:
-                return None
-            failures.append(error)
-            if client.has_started:
-                has_spoken = self._relay.first_event_at is not None  # else the one before broke off, and not this one
-                broke = error if has_spoken or broke is None else broke
-                if has_spoken and not await self._goes_on(client):
+        left: UpstreamError | None = None
+        try:
+            while target := self.targets.at_once() or await self._next(failures):
+                sent_back = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
+                error = await self._attempt(target, client, sent_back)
+                if error is None:
+                    return None
+                failures.append(error)
+                if client.has_started and not await self._leads_on(client, error):
                     break
+            left = await self._fail(client, headers, failures)
+            return left
+        finally:
+            self.targets.ended(is_left=left is not None)
+
+    async def _next(self, failures: list[UpstreamError]) -> Target | None:
+        try:
+            return await self.targets.next()
+        except UpstreamError as caught:  # that there is none has a reason of its own, which alone is told
+            failures[:] = [caught.with_traceback(None)]
+            return None
+
+    async def _leads_on(self, client: Client, error: UpstreamError) -> bool:
+        """Whether further targets may be asked, after an error while the client has a part of an answer."""
+        has_spoken = self._relay is not None and self._relay.first_event_at is not None
+        if has_spoken or self._broke is None:  # else the one before broke off, and not this one
+            self._broke = error
+        return not has_spoken or await self._goes_on(client)
+
+    async def _fail(
+        self, client: Client, headers: Mapping[str, str], failures: Sequence[UpstreamError]
+    ) -> UpstreamError | None:
+        """All have failed who could be asked: have the client told, unless it has all, or the error is left."""
         if client.is_complete:
             return None
-        if broke is not None:
-            await self._break_off(client, broke)
+        if self._broke is not None:
+            await self._break_off(client, self._broke)
             return None
-        error, sent_back = _in_all(failures), {**headers, "x-ppai-attempts": str(len(failures))}
-        if error.code in self._leaves:
+        error = _in_all(failures)
+        if error.code in self.leaves:
             return error
-        await answer_error(client, self._request.endpoint, error, sent_back)
+        sent_back = {**headers, "x-ppai-attempts": str(len(failures))}
+        await answer_error(client, self.request.endpoint, error, sent_back)
         return None
 
     async def _goes_on(self, client: Client) -> bool:
@@ -145,11 +163,11 @@ class Forwarder:
         if said.is_whole:
             await client.send(said.ending(), more=False)
             return False
-        return said.may_go_on and await self._targets.go_on(said)
+        return said.may_go_on and await self.targets.go_on(said)
 
     async def _break_off(self, client: Client, error: UpstreamError) -> None:
         event = error_event(
-            self._request.endpoint, client.request_id, client.sent,
+            self.request.endpoint, client.request_id, client.sent,
             message=error.message, code=error.code, said=error.said,
         )  # fmt: skip
         await client.send(event, more=False)
@@ -159,24 +177,24 @@ class Forwarder:
 
         It goes on with what others said, where the client has that.
         """
-        request, goes_on = self._request, client.has_started
+        request, goes_on = self.request, client.has_started
         terms = Terms(request.endpoint, request.stream, request.include_usage, target.model, target.shown_model)
         said = self._heard.said if goes_on and self._heard else None
         meter = Meter(request)
-        relay = self._relay = Relay(terms, meter, self._clock, self._heard, said)
+        self._relay = relay = Relay(terms, meter, self.clock, self._heard, said)
         status: Status | None = None
         error: UpstreamError | None = None
         try:
             opened = target.upstream.open(
-                request.endpoint, target.body, target.upstream_headers, stream=request.stream, patience=self._patience
+                request.endpoint, target.body, target.upstream_headers, stream=request.stream, patience=self.patience
             )
-            hands = self._lend(opened, client, terms, headers) if hasattr(client, "hands") and not goes_on else None
+            hands = self._lend(opened, client, relay, headers) if hasattr(client, "hands") and not goes_on else None
             async with opened as reply:
                 if hands is None or not hands.has_passed:
                     if client.has_started and not (reply.is_stream and reply.status == 200):
                         raise UpstreamError(message_in(await reply.read()), code="no_continuation", by_engine=True)
                     if reply.status >= 400:
-                        await self._refused(reply, client, headers)
+                        await self._refused(reply, client, relay, headers)
                     else:
                         await relay.pass_on(reply, client, headers)
             status = "ok"
@@ -186,26 +204,26 @@ class Forwarder:
         finally:
             # Without a status the client hung up. If it had all by then, it was answered all the same.
             status = status or ("ok" if client.is_complete else "cancelled")
-            self._targets.observe(_report(status, target.began, self._clock(), relay, meter.tokens, error))
+            self.targets.observe(_report(status, target.began, self.clock(), relay, meter.tokens, error))
         return error
 
-    def _lend(self, opened: object, client: Client, terms: Terms, headers: Mapping[str, str]) -> Hands | None:
+    def _lend(self, opened: object, client: Client, relay: Relay, headers: Mapping[str, str]) -> Hands | None:
         """Have our own engine asked by the process that has the client's connection, where that is another one."""
         lend: Callable[[Hands], None] | None = getattr(opened, "lend", None)
         if lend is None or (hands := hands_of(client)) is None:
             return None
-        hands.take(terms, self._patience, headers, self._relay)
+        hands.take(relay.terms, self.patience, headers, relay)
         lend(hands)
         return hands
 
-    async def _refused(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
+    async def _refused(self, reply: Reply, client: Client, relay: Relay, headers: Mapping[str, str]) -> None:
         """The client's own mistake is told to it. Raises UpstreamError where somebody else may do better."""
         body = await reply.read()
-        if error := read_error(reply.status, reply.retry_after, body, self._request.endpoint, self._targets.untold()):
+        if error := read_error(reply.status, reply.retry_after, body, self.request.endpoint, self.targets.untold()):
             raise error
-        self._relay.whole(body)
+        relay.whole(body)
         status, written = whole_error(
-            self._request.endpoint, client.request_id, status=reply.status, message=message_in(body), said=body
+            self.request.endpoint, client.request_id, status=reply.status, message=message_in(body), said=body
         )
         await client.answer(status, "application/json", written, headers)
 

@@ -35,13 +35,15 @@ REMEMBERED = 4096  # conversations of which the topics are remembered: turns tha
 class Came(msgspec.Struct, frozen=True):
     """A request as its program sent it; `key` is the name of its API key.
 
-    `read` is what another process read of it, where one did (gateway/workers).
+    `read` is what another process read of it, where one did (gateway/workers). `began`: when it was here, our clock.
     """
 
     body: bytes
     headers: Mapping[str, str]
     key: str = ""
     read: Elsewhere | None = None
+    request_id: str = ""
+    began: float = 0.0
 
 
 class Leaving:

@@ -55,7 +55,10 @@ class Line:
     """Targets in a fixed order; every attempt is kept."""
 
     def __init__(self, targets: list[Target], attempts: list[Attempt]) -> None:
-        self._targets, self._attempts = iter(targets), attempts
+        self._targets, self._attempts, self.has_ended = iter(targets), attempts, False
+
+    def at_once(self) -> Target | None:
+        return None
 
     async def next(self) -> Target | None:
         return next(self._targets, None)
@@ -68,6 +71,10 @@ class Line:
 
     def observe(self, attempt: Attempt) -> None:
         self._attempts.append(attempt)
+
+    def ended(self, *, is_left: bool) -> None:
+        assert not self.has_ended
+        self.has_ended = True
 
 
 class GoingOn(Line):
@@ -112,7 +119,7 @@ async def forward(
     line, clock = kind(targets, attempts), iter(range(10_000)).__next__
     forwarder = Forwarder(read_request(endpoint, body), line, PATIENCE, clock, continues=kind is GoingOn)
     await forwarder.run(client, {})
-    assert client.is_complete
+    assert client.is_complete and line.has_ended
     return client, attempts
 
 

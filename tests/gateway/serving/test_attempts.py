@@ -11,19 +11,23 @@ from msgspec import structs
 
 from discovery.records import PeerId
 from gateway.capacity.door import Door
-from gateway.capacity.doors import Doors, Served
+from gateway.capacity.doors import Doors
 from gateway.peering.allowance import Allowance
 from gateway.peering.remote import PeerUpstream
-from gateway.routing.choice import Candidate, Choice
+from gateway.privacy.fields import Travel, may_travel
+from gateway.routing.choice import Choice
 from gateway.routing.course import CourseConfig
 from gateway.routing.query import Query
-from gateway.serving.attempts import Around, Attempts, GoingOn
-from gateway.serving.continuing.said import Said
+from gateway.serving.attempts import Around, Attempts
+from gateway.serving.deciding.decider import Routed
 from gateway.serving.forward import Attempt, Status, Target
+from gateway.serving.headers import NOTHING
 from gateway.serving.late import LATE, Leavable
+from gateway.serving.leaving import Came
+from gateway.serving.recording.outcomes import Outcomes
 from gateway.telemetry.metrics import Telemetry
-from gateway.upstream import Upstream
-from gateway.wire.request import read_request
+from gateway.telemetry.recent import Recorded
+from gateway.wire.request import Request, read_request
 from tests.cluster import id_of
 from tests.gateway.capacity.jobs import door_of
 from tests.gateway.routing.ada import MATHS, Ada, agent
@@ -58,10 +62,11 @@ class Desk:
     def attempts(
         self, choice: Choice, again: Callable[[int | None], Awaitable[Choice]] | None = None, *, stream: bool = True
     ) -> Attempts:
-        around = Around(
-            self.ada.node, Doors([self.door]), self.peers, Telemetry(), lambda: self.now, PATIENCE, CourseConfig()
-        )  # type: ignore[arg-type] # fmt: skip
-        return Attempts(around, msgspec.structs.replace(REQUEST, stream=stream), choice, FixedWay(again or never))
+        doors, clock, decider = Doors([self.door]), lambda: self.now, FixedDecider(again or never)
+        outcomes = Unwritten(self.ada.node, doors, self.peers, decider, Telemetry(), None, never, clock)  # type: ignore[arg-type]
+        around = Around(decider, outcomes, self.ada.node, doors, self.peers, clock, PATIENCE, CourseConfig())  # type: ignore[arg-type]
+        routed = Routed(structs.replace(REQUEST, stream=stream), NOTHING, None, MATHS, choice)
+        return Attempts(around, Came(b"", {}), routed, Recorded(), self.now, self.ada.node.roster)
 
     def choice(self, query: Query | None = None) -> Choice:
         return self.ada.decide(*([query] if query else [])).choice(9)
@@ -70,25 +75,39 @@ class Desk:
         return len(self.ada.node.beliefs[peer or self.ada.node.me].reservations)
 
 
+class Unwritten(Outcomes):
+    """Of requests that end nothing is written."""
+
+    def ended(self, *_: object, **__: object) -> None:
+        pass
+
+
 async def never(*_: object) -> Choice:
     raise AssertionError("nobody looks for another peer here")
 
 
 @dataclass
-class FixedWay:
-    """A request whose choice is made anew as `again` says."""
+class FixedDecider:
+    """A request's choice is made anew as `again` says, and all of it may travel."""
 
     again: Callable[[int | None], Awaitable[Choice]]
 
-    def target(self, candidate: Candidate, reason: str, by: Served | Upstream, began: float) -> Target:
-        upstream = by.door.engine if isinstance(by, Served) else by
-        return Target(upstream, (), candidate.model, candidate.model, {"peer": candidate.peer_name}, began)
+    @property
+    def queries(self) -> "FixedDecider":
+        return self
 
-    async def anew(self) -> Choice:
-        return await never()
+    def travel(self, request: Request) -> Travel:
+        return may_travel(request, trusted=True)
 
-    async def to_go_on(self, said: Said, by: Candidate) -> GoingOn | None:
-        return None
+    async def choose(self, query: Query, waits_at: int | None) -> Choice:
+        assert query.is_held
+        return await self.again(waits_at)
+
+
+def first_of(attempts: Attempts) -> Awaitable[Target | None]:
+    """Whom its forwarder would ask first."""
+    found = attempts.at_once()
+    return attempts.next() if found is None else asyncio.sleep(0, found)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -101,11 +120,11 @@ async def test_a_slot_is_reserved_when_it_is_asked_and_free_when_it_has_answered
     desk = Desk()
     attempts = desk.attempts(desk.choice())
 
-    asked = await attempts.next()
+    asked = await first_of(attempts)
     assert asked is not None and desk.door.engine is asked.upstream
     assert (1, 1) == (desk.reservations(), desk.door.load.running)
     attempts.observe(ANSWERED)
-    attempts.close()
+    attempts.ended(is_left=False)
 
     assert (0, 0) == (desk.reservations(), desk.door.load.running)
     assert [("ada", "ok")] == [(candidate.peer_name, attempt.status) for candidate, attempt in attempts.done]
@@ -119,14 +138,14 @@ async def test_an_engine_of_ours_that_fails_at_once_is_left_and_not_asked_again(
     choice = desk.choice()
     attempts = desk.attempts(structs.replace(choice, order=(choice.order[1], choice.order[1], choice.order[0])))
 
-    first = await attempts.next()
+    first = await first_of(attempts)
     attempts.observe(structs.replace(ANSWERED, status="failed", tokens=0, by_engine=True))
     still = desk.reservations()
     second = await attempts.next()
     attempts.observe(ANSWERED)
 
     assert first is not None and second is not None
-    assert ("ada", "peer-1") == (first.headers["peer"], second.headers["peer"])
+    assert ("ada", "peer-1") == (first.headers["x-ppai-peer"], second.headers["x-ppai-peer"])
     assert (1, 0, 0) == (still, desk.reservations(), desk.reservations(ben))
 
 
@@ -177,7 +196,7 @@ async def test_a_better_choice_is_followed_while_it_waits() -> None:
     asked = await waiting
     attempts.observe(ANSWERED)
 
-    assert inside and asked is not None and "peer-1" == asked.headers["peer"]
+    assert inside and asked is not None and "peer-1" == asked.headers["x-ppai-peer"]
     assert (0, [ben]) == (desk.door.load.waiting, desk.peers.served_by)
 
 
@@ -193,7 +212,7 @@ async def test_a_peer_that_is_late_is_left_unless_it_gets_on_with_loading_a_mode
         return at_home
 
     attempts = desk.attempts(there, again)
-    asked = await attempts.next()
+    asked = await first_of(attempts)
     assert asked is not None and isinstance(asked.upstream, Leavable) and isinstance(attempts._at, PeerUpstream)
     attempts._at.loading = 0.25
     assert [False, True] == [await asked.upstream._look(), await asked.upstream._look()]
@@ -205,7 +224,7 @@ async def test_a_peer_that_is_late_is_left_unless_it_gets_on_with_loading_a_mode
     assert following is not None and desk.door.engine is following.upstream
     assert ["cancelled"] == [attempt.status for _, attempt in attempts.done]
     assert (0, []) == (desk.reservations(ben), desk.ada.node.beliefs[ben].late)
-    attempts.close()
+    attempts.ended(is_left=False)
     assert 0 == desk.door.load.running
 
 
@@ -215,7 +234,7 @@ async def test_a_whole_answer_is_waited_for() -> None:
     desk.ada.meet(1, agent("better", capability=(255, 255)))
 
     attempts = desk.attempts(desk.choice(), stream=False)
-    asked = await attempts.next()
+    asked = await first_of(attempts)
 
     assert asked is not None and isinstance(asked.upstream, PeerUpstream)
 
@@ -226,14 +245,11 @@ async def test_a_target_that_cannot_be_made_costs_no_slot(pin: str) -> None:
     desk = Desk()
     ben = desk.ada.meet(1)
     attempts = desk.attempts(desk.choice(structs.replace(MATHS, pin=pin)))
+    attempts.routed = structs.replace(attempts.routed, request=structs.replace(REQUEST, stream=False, content=None))
 
-    def broken(*_: object) -> Target:
-        raise RuntimeError("a bug")
-
-    attempts._way.target = broken  # type: ignore[method-assign]
-    with pytest.raises(RuntimeError, match="a bug"):
-        await attempts.next()
-    attempts.close()
+    with pytest.raises(AttributeError, match="NoneType"):
+        await first_of(attempts)
+    attempts.ended(is_left=False)
 
     assert (0, 0, 0) == (desk.door.load.running, desk.reservations(), desk.reservations(ben))
 
@@ -244,7 +260,7 @@ async def test_a_job_that_our_engine_did_not_do_is_no_completion(status: Status,
     desk = Desk()
     attempts = desk.attempts(desk.choice())
 
-    await attempts.next()
+    await first_of(attempts)
     attempts.observe(msgspec.structs.replace(ANSWERED, status=status))
 
     assert (counted, 0) == (desk.door.completions, desk.door.load.running)
