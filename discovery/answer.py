@@ -31,6 +31,7 @@ class Carrier(Protocol):
     loop: asyncio.AbstractEventLoop
     looks_at: float
     session: object
+    takes: Callable[[bytes], bool] | None  # a piece of the body: see Sink
 
     def look_at(self, at: float) -> None: ...
 
@@ -49,6 +50,19 @@ class Carrier(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """Takes pieces of a body where they are read, so that their reader need not be woken."""
+
+    @property
+    def at(self) -> float:
+        """When it last took one, by the event loop's time."""
+        ...
+
+    def take(self, piece: bytes) -> bool:
+        """Whether it took the piece; if not, the reader gets it."""
+        ...
+
+
 class Answer:
     """One answer, filled by its connection while it comes, and read by whoever asked. Header names: lower case."""
 
@@ -64,7 +78,7 @@ class Answer:
     _waiter: asyncio.Future[None] | None = None
     _until = 0.0  # when the reader who waits gives up
     _within_s = 0.0  # how long after a piece he waits for the next
-    _takes: Callable[[bytes], bool] | None = None
+    _sink: Sink | None = None  # is offered what comes while the reader waits
 
     def __init__(self, connection: Carrier) -> None:
         self.connection, self._loop = connection, connection.loop
@@ -109,10 +123,11 @@ class Answer:
             return False
         return True
 
-    async def piece(self, within_s: float) -> bytes:
+    async def piece(self, within_s: float, sink: Sink | None = None) -> bytes:
         """The bytes of the body that came since the last call, at least one; empty at the body's end.
 
-        Raises ConnectionBroken, TimeoutError.
+        What the sink takes meanwhile is not among them, and after each there are `within_s` again. It is offered what
+        comes until it does not take a piece, or the body ends. Raises ConnectionBroken, TimeoutError.
         """
         if not self.pieces:
             self._within_s, self._until = within_s, self._loop.time() + within_s
@@ -121,17 +136,20 @@ class Answer:
                     return b""
                 if self.error:
                     raise self._raised(self.error)
-                await self._news()
+                if sink is None:
+                    await self._news()
+                else:
+                    await self._poured(sink)
         taken = self._untaken()
         self.connection.go_on()
         return taken
 
-    def pour(self, takes: Callable[[bytes], bool]) -> None:
-        """Offer what comes to `takes` first, as it is read: what it takes (True), no call of `piece` returns.
-
-        It is offered only while somebody waits for a piece, who therefore has all before it, and waits on behind it.
-        """
-        self._takes = takes
+    async def _poured(self, sink: Sink) -> None:
+        self._sink, self.connection.takes = sink, sink.take
+        try:
+            await self._news()
+        finally:  # it has this object, which would with it not be freed at once
+            self._sink = self.connection.takes = None
 
     async def read(self, limit_bytes: int, within_s: float) -> bytes:
         """The whole body, or somewhat more than `limit_bytes` of a longer one.
@@ -150,7 +168,6 @@ class Answer:
         """
         if not self.is_released:
             self.is_released = True
-            self._takes = None  # whoever takes has this object, and would with it not be freed at once
             if self.is_complete:
                 self.connection.rest()
             else:
@@ -163,16 +180,6 @@ class Answer:
         if not self.is_complete:
             return None
         return self.pieces.pop() if len(self.pieces) == 1 else self._untaken()
-
-    def take(self, piece: bytes) -> bool:
-        """A piece of the body has come; whether it was poured, so that there is nothing to wake the reader for."""
-        takes, waiter = self._takes, self._waiter
-        if takes and waiter and not waiter.done() and not self.is_complete and takes(piece):
-            self._until = self._loop.time() + self._within_s
-            return True
-        self.pieces.append(piece)
-        self.untaken_bytes += len(piece)
-        return False
 
     def wake(self) -> None:
         """The answer has changed: wake the reader."""
@@ -201,8 +208,9 @@ class Answer:
         """Give up where somebody waits and his time is up; else have this called when it will be."""
         if self._waiter is None or self._waiter.done():
             return
-        if now < self._until:
-            self.connection.look_at(self._until)
+        until = self._until if self._sink is None else max(self._until, self._sink.at + self._within_s)
+        if now < until:
+            self.connection.look_at(until)
         else:
             self._waiter.set_exception(TimeoutError())
             self._waiter = None  # by the exception it will lead to its reader's frame, and by that back here

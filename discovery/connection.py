@@ -4,7 +4,7 @@ httptools parses, as on the serving side. Knows nothing of what is asked, nor of
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 from operator import methodcaller
 from typing import Protocol, cast
@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser: httptools.HttpResponseParser
         self._answer: Answer | None = None  # None while idle
+        self.takes: Callable[[bytes], bool] | None = None  # takes a piece of the body, or does not: see Sink
         self._lines: dict[bytes, bytes] = {}  # of the head, and then of trailers, which nobody reads
         self._came: list[bytes] = []  # of the body, in what is being parsed
         # The parser calls these, often, without a step of Python's interpreter.
@@ -178,11 +179,12 @@ class Connection(asyncio.Protocol):
             answer.error = NotHttp(f"it does not speak HTTP: {error}")
             self._transport.abort()
         if came := self._came:
-            piece = came[0] if len(came) == 1 else b"".join(came)
-            came.clear()
+            piece = came.pop() if len(came) == 1 else self._joined()
             self._unparsed = 0
-            if answer.take(piece):
+            if (takes := self.takes) and takes(piece):
                 return
+            answer.pieces.append(piece)
+            answer.untaken_bytes += len(piece)
             if answer.untaken_bytes > BUFFER_LIMIT_BYTES and not self._is_held:
                 self._is_held = True
                 self._transport.pause_reading()
@@ -191,7 +193,13 @@ class Connection(asyncio.Protocol):
             if self._unparsed > HEAD_LIMIT_BYTES:
                 answer.error = ConnectionBroken(f"its headers are over {HEAD_LIMIT_BYTES} bytes")
                 self._transport.abort()
+        self.takes = None  # the reader has something to read first
         answer.wake()
+
+    def _joined(self) -> bytes:
+        came = b"".join(self._came)
+        self._came.clear()
+        return came
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._look, self._lingering):
@@ -227,7 +235,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._answer and self._answer.has_head:
-            self._answer.is_complete = True
+            self._answer.is_complete, self.takes = True, None  # somebody has to see the end
             if self._answer.is_released:  # the connection was lingering for this end mark
                 self.rest()
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gateway.wire.codec import Pieces
 from gateway.wire.events import Event
+from gateway.wire.streams.pour import Pour
 
 RETRYABLE = frozenset(  # statuses of an answer where somebody else may do better
     {401, 403, 404, 405, 408, 409, 425, 429, 500, 501, 502, 503, 504, 529}
@@ -75,15 +76,14 @@ class Reply(Protocol):
         ...
 
 
-def reads(reply: Reply, takes: Callable[[bytes, int], bool] | None) -> AsyncIterator[Sequence[Event]]:
-    """What `events` of a reply yields, those together that came together, less what `takes` takes.
+def reads(reply: Reply, pour: Pour | None) -> AsyncIterator[Sequence[Event]]:
+    """What `events` of a reply yields, those together that came together, less what passes by the pour.
 
-    That is offered plain events (wire/events.py) first, as they came, and how many; what it takes (True) does not come
-    out here. It is called where bytes arrive, so that it must not wait or raise. Only of a reply that has a method
-    `reads`, as our own engine's; of any other each event comes out alone. Raises UpstreamError.
+    That is offered what comes from when it is open, and what has passed is told before more comes out here. Only of a
+    reply that has a method `reads`, as our own engine's; of any other each event comes out alone. Raises UpstreamError.
     """
     begin: Callable[..., AsyncIterator[Sequence[Event]]] | None = getattr(reply, "reads", None)
-    return _one_by_one(reply) if begin is None else begin(takes)
+    return _one_by_one(reply) if begin is None else begin(pour)
 
 
 async def _one_by_one(reply: Reply) -> AsyncIterator[Sequence[Event]]:

@@ -17,7 +17,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
     "client write": (
         *(
             f"gateway/server/exchange.py:{name}"
-            for name in ("start", "send", "push", "answer", "comment", "send_message")
+            for name in ("start", "send", "put", "answer", "comment", "send_message")
         ),
         *("gateway/server/answering.py", "gateway/server/fields.py:lines_of"),
         "gateway/serving/alive.py",
@@ -41,7 +41,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
         *("gateway/serving/forward.py", "gateway/serving/relaying.py", "gateway/engines/openai_http.py"),
         *("discovery/connection.py", "discovery/connections.py"),
         *("gateway/peering/remote.py", "gateway/peering/hop/", "gateway/peering/delegated.py"),
-        "gateway/peering/frames.py",
+        *("gateway/peering/frames.py", "gateway/wire/streams/pour.py"),
     ),
     "lead": ("gateway/serving/",),  # what leads from stage to stage, and frees what they made
     "let in": ("gateway/client/", "gateway/server/", "gateway/peering/listener.py"),

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from types import TracebackType
 from typing import Protocol
 
 import msgspec
 
-from discovery.answer import ConnectionBroken
+from discovery.answer import ConnectionBroken, Sink
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.bodies import OPTIONAL, leaving_out, says_not_known, without
 from gateway.wire.codec import Pieces
-from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent, plain_events
+from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent
+from gateway.wire.streams.pour import Pour
 
 _REFUSED = (400, 422)  # statuses of a body with a field that the engine does not know
 REFUSALS = 3  # of optional fields, after each of which a request is asked once more: many engines name the first alone
@@ -31,12 +32,11 @@ class Began(Protocol):
         """The body, where all of it has come."""
         ...
 
-    async def piece(self, within_s: float) -> bytes:
-        """What came of the body since; empty at its end. Raises ConnectionBroken, TimeoutError."""
-        ...
+    async def piece(self, within_s: float, sink: Sink | None = None) -> bytes:
+        """What came of the body since, less what the sink took; empty at its end.
 
-    def pour(self, takes: Callable[[bytes], bool]) -> None:
-        """Offer what comes to `takes` first."""
+        Raises ConnectionBroken, TimeoutError.
+        """
         ...
 
     def release(self, *, at_its_end: bool = False) -> None:
@@ -149,24 +149,19 @@ class Answering:
             for event in events:
                 yield event
 
-    async def reads(self, takes: Callable[[bytes, int], bool] | None = None) -> AsyncIterator[list[Event]]:
+    async def reads(self, pour: Pour | None = None) -> AsyncIterator[list[Event]]:
         """See gateway.upstream.reads. Raises UpstreamError."""
         splitter, wait_s, is_complete = EventSplitter(with_comments=True), self._patience.first_event_s, False
         last = deque[bytes](maxlen=2)  # events or reads of them: the last may tell the usage, the one before the end
-
-        is_between = False  # the bytes so far ended with an event
-
-        def take(piece: bytes) -> bool:
-            if is_between and (count := plain_events(piece)) and takes and takes(piece, count):
-                last.append(piece)
-                return True
-            return False
-
-        if takes is not None:
-            self._answer.pour(take)
+        if pour is not None:
+            pour.tell(last.append)
         try:
             while True:
-                piece = await self._answer.piece(wait_s)
+                if pour is not None and pour.is_open and splitter.is_between:
+                    piece = await self._answer.piece(wait_s, pour)
+                    pour.tell_on()
+                else:
+                    piece = await self._answer.piece(wait_s)
                 if not piece:
                     if not is_complete and not _has_finished(last):
                         raise self._cut_short(None)
@@ -181,7 +176,6 @@ class Answering:
                         last.append(event.raw)
                         if event.is_done:
                             break
-                is_between = splitter.is_between
                 if came:
                     yield came
                     if came[-1].is_done:

@@ -210,8 +210,8 @@ class Collected:
         except (OversizedEvent, EngineError):
             self._is_broken = True
 
-    def push(self, events: bytes, count: int) -> bool:
-        return False  # they are read
+    def outlet(self, pour: object) -> None:
+        """None: they are read."""
 
     async def comment(self, said: bytes) -> None:
         return None

@@ -22,9 +22,9 @@ from gateway.upstream import RETRYABLE, Patience, Reply, UpstreamError, from_doc
 from gateway.wire.bodies import AGENT_ENDPOINTS, PERSONAL_ENDPOINTS
 from gateway.wire.codec import has_more_values, takes_long
 from gateway.wire.errors import NO_PATH, says_model
-from gateway.wire.events import Together
 from gateway.wire.known import VALUES_LIMIT
 from gateway.wire.request import Request, encode_request
+from gateway.wire.streams.pour import Pour
 from gateway.wire.tokens import Meter
 
 
@@ -130,10 +130,9 @@ class Delegated(Work):
             self._sent.update(events)
             meter.seen.plain(events, events.count(b"\n\n"))
 
-        passed = Together(note)
+        pour = Pour(asyncio.get_running_loop().time, note)
         try:
-            async for events in reads(reply, self._pusher(passed.add, asker)):
-                passed.tell_on()
+            async for events in reads(reply, pour):
                 frames = list[bytes]()
                 for event in events:
                     if not event.is_comment:  # the hop has signs of life of its own
@@ -145,20 +144,10 @@ class Delegated(Work):
                     self.last = came
                 elif came:
                     await asker.send(came, more=True)
+                    if not pour.is_open:
+                        pour.open(asker.outlet(pour))
         finally:
-            passed.tell_on()
-
-    def _pusher(self, passed: Callable[[bytes], None], asker: Asker) -> Callable[[bytes, int], bool]:
-        """What sends plain events as they came, behind the first; False: they are sent by `_send_on`."""
-        push = asker.push
-
-        def push_on(events: bytes, count: int) -> bool:
-            if self.first_at is None or not push(events, count):
-                return False
-            passed(events)
-            return True
-
-        return push_on
+            pour.close()
 
     def _receipt(self, agent: str, began: float, started: float) -> Receipt:
         prompt_tokens, tokens = self.usage

@@ -1,6 +1,6 @@
 """The client of one request, to write to: over the messages of ASGI, whichever server is behind them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from gateway.server.fields import on_their_lines
@@ -13,18 +13,32 @@ class Send(Protocol):
     async def __call__(self, message: dict[str, Any], /) -> None: ...
 
 
+class Poured(Protocol):
+    """What passes by an outlet (gateway/wire/streams/pour.py)."""
+
+    @property
+    def count(self) -> int:
+        """How many events have."""
+        ...
+
+
 class AsgiClient:
     """See gateway.serving.relaying.Client. An exchange on a connection of ours is one, too (exchange.py)."""
 
     # What is so until something happens.
     request_id = ""
     has_started = is_complete = False
-    sent = 0  # pieces of the body so far
+    _sent = 0  # pieces of the body so far
     extra: Mapping[str, str] = NOTHING  # header fields of every answer
 
     def __init__(self, send: Send, extra: Mapping[str, str], request_id: str = "") -> None:
         self.request_id, self.extra = request_id, extra
         self.send_message = send
+
+    @property
+    def sent(self) -> int:
+        """Pieces of the body so far."""
+        return self._sent
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         self.has_started = True
@@ -33,13 +47,13 @@ class AsgiClient:
         await self.send_message({"type": "http.response.start", "status": status, "headers": written})
 
     async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
-        self.sent += count
+        self._sent += count
         self.is_complete = not more
         await self.send_message({"type": "http.response.body", "body": body, "more_body": more})
 
-    def push(self, events: bytes, count: int) -> bool:
-        """Write so many events of a body that has begun, if that needs no waiting; False: nothing was written."""
-        return False
+    def outlet(self, pour: Poured) -> Callable[[bytes], bool] | None:
+        """What writes at once (see Client): nothing."""
+        return None
 
     async def comment(self, said: bytes) -> None:
         """Bytes in a stream that has begun, which are no piece of its body."""

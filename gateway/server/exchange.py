@@ -14,7 +14,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from gateway.server.answering import NOTHING, AsgiClient
+from gateway.server.answering import NOTHING, AsgiClient, Poured
 from gateway.server.fields import Fields, Head, lines_of
 from gateway.server.flow import FlowControl
 
@@ -59,6 +59,7 @@ class Exchange(AsgiClient):
     # what goes out
     _head = b""  # until it goes out with the first piece of the body
     _has_chunks = _is_streaming = False  # the body's pieces are chunks; one of them was written, and not the last
+    _pour: Poured | None = None  # what counts what is written by an outlet
     _left: int | None = None  # bytes of the body that are still to be written, where its head said how many
 
     def __init__(
@@ -264,24 +265,41 @@ class Exchange(AsgiClient):
         length = fields.get("content-length")
         self.begin(status, lines_of(fields), None if length is None else int(length))
 
+    @property
+    def sent(self) -> int:
+        return self._sent if self._pour is None else self._sent + self._pour.count
+
+    def add_sent(self, count: int) -> None:
+        """So many pieces were sent by somebody else."""
+        self._sent += count
+
     async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
-        self.sent += count
+        self._sent += count
         if self.must_wait:
             await self.drained()
         self.write(body, more=more)
 
-    def push(self, events: bytes, count: int) -> bool:
-        connection = self.connection
-        if connection.flow.write_paused or self.is_gone:
-            return False
-        if self._is_streaming:  # the shortest way, since nearly every word of a stream goes it
-            connection.transport.write(b"%x\r\n%b\r\n" % (len(events), events))
-        elif self.has_started and not self.is_complete:
-            self.write(events, more=True)
-        else:
-            return False
-        self.sent += count
-        return True
+    def outlet(self, pour: Poured) -> Callable[[bytes], bool]:
+        """See gateway.serving.relaying.Client."""
+        self._sent, self._pour = self.sent, pour
+        flow, write = self.connection.flow, self.write
+
+        def put(events: bytes) -> bool:
+            if flow.write_paused or self.is_gone:
+                return False
+            write_chunk(b"%x\r\n%b\r\n" % (len(events), events))
+            return True
+
+        def put_otherwise(events: bytes) -> bool:
+            if self.must_wait or self.is_gone:
+                return False
+            write(events, more=True)
+            return True
+
+        if not self._is_streaming:
+            return put_otherwise
+        write_chunk = self.connection.transport.write
+        return put
 
     async def comment(self, said: bytes) -> None:
         if self.must_wait:
@@ -296,7 +314,7 @@ class Exchange(AsgiClient):
             self.write(body, more=False)
         else:
             self.write_whole(status, lines, body)
-        self.sent = 1
+        self._sent = 1
 
     def hang_up(self) -> None:
         """Close the connection at once, so that nobody takes what was sent for the whole."""

@@ -12,6 +12,7 @@ import msgspec
 from gateway.serving.relaying import STREAM, Client, Hands, hands_of
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import error_event, message_in
+from gateway.wire.streams.pour import Pour, Put
 from gateway.wire.text import header_text, one_line
 
 KEEPALIVE_S = 10.0  # s: half of the shortest read timeout that is common among clients and proxies
@@ -34,6 +35,7 @@ class KeptAlive:
         self.loading: Callable[[], float | None] = lambda: None  # how much is loaded, 0 to 1, of what is waited for
         self.may_lend: Callable[[], bool] = lambda: True  # whether nothing is to be said of what is loaded meanwhile
         self._hands: Hands | None = None
+        self._pour: Pour | None = None  # by which the client gets something, without its coming by here
         self._has_opened = False
         self._is_sending = False
         self._loop = asyncio.get_running_loop()
@@ -82,11 +84,9 @@ class KeptAlive:
         await self._client.send(body, more=more, count=count)
         self._is_sending, self._last = False, self._loop.time()
 
-    def push(self, events: bytes, count: int) -> bool:
-        if self._is_sending or not self._client.push(events, count):
-            return False
-        self._last = self._loop.time()
-        return True
+    def outlet(self, pour: Pour) -> Put | None:
+        self._pour = pour
+        return self._client.outlet(pour)
 
     async def comment(self, said: bytes) -> None:
         """An engine's sign of life, which counts as one of ours."""
@@ -120,6 +120,8 @@ class KeptAlive:
         """Send a sign of life, if it is time; look again when the next is due."""
         if self._hands is not None and self._hands.is_asking:
             self._last = self._loop.time()
+        elif self._pour is not None:
+            self._last = max(self._last, self._pour.at)
         since = self._loop.time() - self._last
         due = since >= self._interval_s
         self._timer = self._loop.call_later(self._interval_s if due else self._interval_s - since, self._look)

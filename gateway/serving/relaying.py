@@ -3,6 +3,7 @@
 Knows a reply and a client to write to; knows nothing of who else might answer.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -14,9 +15,10 @@ from gateway.upstream import REPLY_LIMIT_BYTES, Patience, Reply, UpstreamError, 
 from gateway.wire.bodies import AGENT_ENDPOINTS, METERED
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import is_no_answer, message_in
-from gateway.wire.events import SMALL_BYTES, TOGETHER, Event
+from gateway.wire.events import Event
 from gateway.wire.forms.gathered import Gathered, gathered
 from gateway.wire.forms.streamed import as_events
+from gateway.wire.streams.pour import Pour, Put
 from gateway.wire.tokens import Counted, Seen
 
 STREAM = "text/event-stream; charset=utf-8"
@@ -46,8 +48,11 @@ class Client(Protocol):
         """Write a piece of the body, which is so many events; not `more`: it is the last."""
         ...
 
-    def push(self, events: bytes, count: int) -> bool:
-        """Write so many events at once, behind the first piece; False: nothing was written, `send` waits as it must."""
+    def outlet(self, pour: Pour) -> Put | None:
+        """What writes whole events at once, behind the first piece; None: this client has no such way.
+
+        What passes by `pour` is written by it, and counts as sent.
+        """
         ...
 
     async def comment(self, said: bytes) -> None:
@@ -124,9 +129,8 @@ class Relay(msgspec.Struct, eq=False):
     said: Said | None = None
     first_event_at: float | None = None
     from_documents: bool | None = None
-    _came: list[bytes] = []  # plain events that were not counted, nor heard, yet
-    _passed: list[bytes] = []  # the same as they were sent
     _rename: Callable[[bytes], bytes] = _unchanged
+    _renamed: list[bytes] = []  # of what was poured, as it was sent
 
     async def pass_on(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         """Answer the client; `headers` are told it. Raises UpstreamError."""
@@ -164,15 +168,15 @@ class Relay(msgspec.Struct, eq=False):
         await client.send(b"".join(events), more=False)
 
     async def _relay_events(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
+        pour = Pour(asyncio.get_running_loop().time, self._poured)
         try:
-            await self._relay_each(reply, client, headers)
+            await self._relay_each(reply, client, headers, pour)
         finally:
-            self._count_poured()
+            pour.close()
 
-    async def _relay_each(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
+    async def _relay_each(self, reply: Reply, client: Client, headers: Mapping[str, str], pour: Pour) -> None:
         is_done, goes_on = False, self.said is not None
-        async for events in reads(reply, None if goes_on else self._pusher(client)):
-            self._count_poured()
+        async for events in reads(reply, None if goes_on else pour):
             sent = list[bytes]()  # those that came together go on together
             for event in events:
                 if event.is_comment or event.is_error:
@@ -197,6 +201,8 @@ class Relay(msgspec.Struct, eq=False):
                     is_done = event.is_done
                     sent.append(self._rename(event.raw))
             await self._send(client, sent, more=not is_done)
+            if not (goes_on or is_done or pour.is_open or self.first_event_at is None):
+                pour.open(self._renaming(client.outlet(pour)))
         if not is_done:
             await client.send(b"", more=False)
 
@@ -208,36 +214,26 @@ class Relay(msgspec.Struct, eq=False):
             await client.send(b"".join(events), more=more, count=len(events))
             events.clear()
 
-    def _pusher(self, client: Client) -> Callable[[bytes, int], bool]:
-        """What passes on plain events as they came (upstream.reads), behind the first; what it leaves is relayed."""
-        push, came, passed = client.push, self._came, self._passed
-        rename = None if self._rename is _unchanged else self._rename
+    def _renaming(self, put: Put | None) -> Put | None:
+        """What writes events with the name of the model as it was asked for."""
+        rename, renamed = self._rename, self._renamed
+        if put is None or rename is _unchanged:
+            return put
 
-        def push_on(events: bytes, count: int) -> bool:
-            sent = events
-            if rename is not None:
-                if count > 1:
-                    return False
-                sent = rename(events)
-            if self.first_event_at is None or not push(sent, count):
+        def put_renamed(events: bytes) -> bool:
+            if events.count(b"\n\n") > 1 or not put(sent := rename(events)):
                 return False
-            came.append(events)
-            passed.append(sent)
-            if len(came) == TOGETHER or len(events) > SMALL_BYTES:
-                self._count_poured()
+            renamed.append(sent)
             return True
 
-        return push_on
+        return put_renamed
 
-    def _count_poured(self) -> None:
-        """Count, and have heard, the plain events that were passed on as they came."""
-        if self._came:
-            came = b"".join(self._came)
-            self.counted.seen.plain(came, came.count(b"\n\n"))
-            if self.heard is not None:
-                self.heard.add(b"".join(self._passed))
-            self._came.clear()
-            self._passed.clear()
+    def _poured(self, came: bytes) -> None:
+        """Count, and have heard, events that were poured."""
+        self.counted.seen.plain(came, came.count(b"\n\n"))
+        if self.heard is not None:
+            self.heard.add(b"".join(self._renamed) or came)
+        self._renamed.clear()
 
     async def _continue(self, event: Event, client: Client) -> None:
         """An event of whoever goes on with what another began."""

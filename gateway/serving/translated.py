@@ -98,8 +98,8 @@ class Translated:
                 await self._saying
             await self._client.send(b"", more=False)
 
-    def push(self, events: bytes, count: int) -> bool:
-        return False  # each of them is said otherwise
+    def outlet(self, pour: object) -> None:
+        """None: each of them is said otherwise."""
 
     async def comment(self, said: bytes) -> None:
         await self._client.comment(said)

@@ -4,7 +4,6 @@ Knows nothing of sockets. Source: WHATWG HTML, section 9.2; what real SDKs break
 """
 
 import re
-from collections.abc import Callable
 
 import msgspec
 
@@ -16,8 +15,6 @@ _DONE_LENGTH = 20  # bytes of a line that may be DONE with blanks around it
 LAST_EVENTS = frozenset({b"response.completed", b"response.incomplete", b"response.failed", b"message_stop"})
 EVENT_LIMIT_BYTES = 1 << 20  # one event; engines send one token an event, tool calls some KiB
 LINES_LIMIT = 4096  # of one event; engines send one to three, and reading a MiB of short ones takes 0.1 s
-TOGETHER = 32  # plain events that are told on together, or at once where one is larger than:
-SMALL_BYTES = 1 << 12
 
 _BOM = b"\xef\xbb\xbf"  # before the first event of some servers
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
@@ -84,65 +81,9 @@ class Event(msgspec.Struct, frozen=True, gc=False):
             return b""
 
 
-def plain_events(piece: bytes) -> int:
-    """How many events `piece` is, if it is whole chunks of an answer that may pass as they came; 0: they must be read.
-
-    Each is one line with an object, as chat and completions send, or one that is named something with `delta` at its
-    end, as in Responses and Messages. None tells an error, a usage or the end, none has an id, a comment or another
-    line end. Nothing is parsed: a quote inside a text is escaped.
-    """
-    if piece.startswith(b"data: {") and piece.find(b"\n") == len(piece) - 2 and piece.endswith(b"\n\n"):
-        count = 1  # as nearly all come
-    elif not (count := _several(piece)):
-        return 0
-    if b"\r" in piece or b'"error"' in piece or (b'"usage"' in piece and not tells_no_usage(piece)):
-        return 0
-    return count
-
-
-def _several(piece: bytes) -> int:
-    """How many events `piece` is by its lines, or one that is named; 0 where it is none, or no whole ones."""
-    count, lines = piece.count(b"\n\n"), piece.count(b"\n")
-    if not piece.endswith(b"\n\n"):
-        return 0
-    if piece.startswith(b"data: {"):
-        is_plain = lines == 2 * count and piece.count(b"\n\ndata: {") == count - 1
-    else:
-        is_plain = (
-            piece.startswith(b"event: ")
-            and lines == 3 * count == 3 * piece.count(b"delta\ndata: {")
-            and piece.count(b"\n\nevent: ") == count - 1
-        )
-    return count if is_plain else 0
-
-
 def tells_no_usage(data: bytes) -> bool:
     """Whether this need not be parsed for a usage: it has none, or `null` wherever it names one."""
     return b'"usage"' not in data or data.count(b'"usage"') == data.count(b'"usage":null')
-
-
-class Together:
-    """Gathers plain events that go on as they come, for who counts or hashes them: some dozen at a time.
-
-    Each alone would cost as much as passing it on. Its owner tells the last of them on.
-    """
-
-    def __init__(self, tell: Callable[[bytes], None]) -> None:
-        """`tell` is given whole events, in order."""
-        self._tell, self._came = tell, list[bytes]()
-
-    def add(self, events: bytes) -> None:
-        """They have passed."""
-        came = self._came
-        came.append(events)
-        if len(came) == TOGETHER or len(events) > SMALL_BYTES:
-            self.tell_on()
-
-    def tell_on(self) -> None:
-        """Tell on all that have passed until now."""
-        if self._came:
-            self._tell(b"".join(self._came))
-            self._came.clear()
 
 
 class EventSplitter:

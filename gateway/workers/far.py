@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from discovery.answer import ConnectionBroken
+from discovery.answer import ConnectionBroken, Sink
 from gateway.engines.asked import Began, Way
 from gateway.server.exchange import Exchange
 from gateway.server.fields import Head
@@ -132,13 +132,6 @@ class FarExchange(Exchange):
         self.begin(status, lines, len(body))
         self.write(body, more=False)
 
-    def push(self, events: bytes, count: int) -> bool:
-        if not self.has_started or self.is_complete or self.is_gone or self.must_wait:
-            return False
-        self.write(events, more=True)
-        self.sent += count
-        return True
-
     def end(self) -> None:
         self._hands = None  # it leads back here
         super().end()
@@ -198,7 +191,7 @@ class FarHands:
         if isinstance(frame, Passed):
             self._relay.was_passed_on(frame.first_event_at, frame.said, frame.seen)
             exchange = self._exchange
-            exchange.sent += frame.sent
+            exchange.add_sent(frame.sent)
             exchange.has_started = exchange.has_started or frame.has_started
             if frame.is_over:
                 exchange.end()
@@ -252,10 +245,8 @@ class Whole:
         body, self._body = self._body, b""
         return body
 
-    async def piece(self, within_s: float) -> bytes:
+    async def piece(self, within_s: float, sink: Sink | None = None) -> bytes:
         return self.whole()
-
-    def pour(self, takes: Callable[[bytes], bool]) -> None: ...
 
     def release(self, *, at_its_end: bool = False) -> None: ...
 

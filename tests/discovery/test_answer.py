@@ -1,6 +1,7 @@
 """An answer as its reader sees it: whole, piece by piece or poured, late or silent."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -35,6 +36,17 @@ async def test_every_piece_has_its_own_time_however_long_all_of_them_take() -> N
         answer.release()
 
 
+class Taking:
+    """Takes what `take` does (discovery.answer.Sink)."""
+
+    def __init__(self, take: Callable[[bytes], bool]) -> None:
+        self.at, self._take = 0.0, take
+
+    def take(self, piece: bytes) -> bool:
+        self.at = asyncio.get_running_loop().time()
+        return self._take(piece)
+
+
 @pytest.mark.parametrize("refused", [set(), {0}, {1}, {2, 3}, {0, 4}, {0, 1, 2, 3, 4}])
 async def test_what_is_poured_and_what_is_read_is_the_body_in_its_order(refused: set[int]) -> None:
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +57,7 @@ async def test_what_is_poured_and_what_is_read_is_the_body_in_its_order(refused:
         await came.acquire()
         writer.write(b"0\r\n\r\n")
 
-    def takes(piece: bytes) -> bool:
+    def take(piece: bytes) -> bool:
         came.release()
         offered.append(piece)
         if is_taken := int(piece[1:]) not in refused:
@@ -56,9 +68,8 @@ async def test_what_is_poured_and_what_is_read_is_the_body_in_its_order(refused:
     async with engine(say) as (_, connections):
         answer = await ask(connections)
         assert b"<" == await answer.piece(2)
-        answer.pour(takes)
         came.release()
-        while piece := await answer.piece(2):
+        while piece := await answer.piece(2, Taking(take)):
             got.append(piece)
         answer.release()
 
@@ -76,16 +87,16 @@ async def test_what_comes_while_the_reader_is_busy_is_his_and_so_is_all_up_to_hi
     busy, waiting, poured = asyncio.Event(), asyncio.Event(), list[bytes]()
     async with engine(say) as (_, connections):
         answer = await ask(connections)
-        answer.pour(lambda piece: poured.append(piece) is None)
+        sink = Taking(lambda piece: poured.append(piece) is None)
         assert b"one" == await answer.piece(2)
         busy.set()
         async with asyncio.timeout(2):
             while not answer.pieces:
                 await asyncio.sleep(0.001)
 
-        assert b"two" == await answer.piece(2)
+        assert b"two" == await answer.piece(2, sink)
         asyncio.get_running_loop().call_soon(waiting.set)
-        assert b"end" == await answer.piece(2), "what ends with its body is read: somebody has to see the end"
+        assert b"end" == await answer.piece(2, sink), "what ends with its body is read: somebody has to see the end"
         answer.release()
         assert [] == poured
 
@@ -101,9 +112,8 @@ async def test_what_is_poured_counts_as_heard_and_silence_after_it_times_out() -
     async with engine(say) as (_, connections):
         answer = await ask(connections)
         await answer.piece(2)
-        answer.pour(lambda piece: poured.append(piece) is None)
         with pytest.raises(TimeoutError):
-            await answer.piece(0.3)
+            await answer.piece(0.3, Taking(lambda piece: poured.append(piece) is None))
         answer.release()
 
         assert [b"a"] * 4 == poured

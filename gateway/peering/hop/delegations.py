@@ -140,7 +140,7 @@ class _Beat:
         self._timer.cancel()
 
     def _look(self) -> None:
-        if self._client.sent == self._sent:
-            self._client.push(queued(self._work.loading), 1)
+        if self._client.sent == self._sent and not self._client.must_wait:
+            self._client.write(queued(self._work.loading), more=True)
         self._sent = self._client.sent
         self._timer = self._loop.call_later(self._interval_s, self._look)

@@ -6,7 +6,7 @@ Only with its receipt it is complete. Knows nothing of how it was asked.
 import hashlib
 import hmac
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -37,7 +37,8 @@ from gateway.trust.tab import Sums
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.claims import wait_s
 from gateway.wire.errors import ENDPOINT_MISSING
-from gateway.wire.events import Event, EventSplitter, OversizedEvent, Together, calls_tool, plain_events
+from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool
+from gateway.wire.streams.pour import Pour
 from gateway.wire.tokens import PROMPT_TOKENS_BESIDE, Seen
 
 FIELDS_REFUSED = "peer_unacceptable"  # the code of an error: it takes requests, but none with what this one holds
@@ -81,7 +82,7 @@ class PeerReply:
     _whole: bytes | None = None
     _first: Event | None = None
     _splitter: EventSplitter | None = None  # while it is read event by event
-    _passed: Together | None = None  # what passed as it came
+    _pour: Pour | None = None
 
     def __init__(self, of: Asked, answer: Answer, asked: HashedBody, patience: Patience) -> None:
         """`asked`: what it answers."""
@@ -149,12 +150,12 @@ class PeerReply:
             for event in events:
                 yield event
 
-    async def reads(self, takes: Callable[[bytes, int], bool] | None = None) -> AsyncIterator[Sequence[Event]]:
+    async def reads(self, pour: Pour | None = None) -> AsyncIterator[Sequence[Event]]:
         """See gateway.upstream.reads: the end of an answer comes out only once its receipt is here."""
         assert self._first, "begin() comes first"
-        if takes is not None:
-            self._passed = Together(partial(_note, self._seen, self._most))
-            self._answer.pour(self._taker(takes, self._passed.add))
+        if pour is not None:
+            pour.tell(partial(_note, self._seen, self._most))
+            self._pour = pour
         event, came = self._first, list[Event]()
         while not (event.is_done or event.ends_stream):
             came.append(event)
@@ -171,6 +172,7 @@ class PeerReply:
                 raise
         if came:
             yield came
+        self._pour = None  # nothing that passes comes behind the end
         last = [event]
         following = await self._next(self._patience.idle_s)
         if event.ends_stream and following.is_done:  # some engines say it besides
@@ -179,34 +181,23 @@ class PeerReply:
         self._end(following)
         yield last
 
-    def _taker(self, takes: Callable[[bytes, int], bool], passed: Callable[[bytes], None]) -> Callable[[bytes], bool]:
-        """What passes plain events on as they came, where each would be let through; False: they are looked at.
+    # It is the sink of its connection: it lets through to its pour what would be let through event by event.
 
-        `passed` is told of those that were.
-        """
-        allowed, splitter, ready, until, clock = self._allowed, self._splitter, self._ready, self._until, self._clock
-        most_events, most_bytes, may_name, may_call = (
-            allowed.events, allowed.limit_bytes, allowed.may_name, allowed.may_call,
-        )  # fmt: skip
-        assert splitter is not None, "the first event was heard"
+    @property
+    def at(self) -> float:
+        return 0.0 if self._pour is None else self._pour.at
 
-        def take(piece: bytes) -> bool:
-            if ready or not splitter.is_between or not (count := plain_events(piece)) or piece.count(b"}\n\n") != count:
-                return False
-            now, events, read_bytes = clock(), self._events + count, self._read_bytes + len(piece)
-            if now >= until or events > most_events or read_bytes > most_bytes:
-                return False
-            if not may_name and piece.startswith(b"event:"):
-                return False
-            if not may_call and calls_tool(piece):
-                return False
-            if not takes(piece, count):
-                return False
-            self._events, self._read_bytes, self._since = events, read_bytes, now
-            passed(piece)
-            return True
-
-        return take
+    def take(self, piece: bytes) -> bool:
+        allowed, pour = self._allowed, self._pour
+        events, read_bytes = self._events + piece.count(b"\n\n"), self._read_bytes + len(piece)
+        if events > allowed.events or read_bytes > allowed.limit_bytes or pour is None or pour.at > self._until:
+            return False
+        if (piece.startswith(b"event:") and not allowed.may_name) or (not allowed.may_call and calls_tool(piece)):
+            return False
+        if not pour.take(piece):
+            return False
+        self._events, self._read_bytes = events, read_bytes
+        return True
 
     def _refusal(self, event: Event, code: str) -> UpstreamError:
         refusal = self._decode(event, Refusal)
@@ -285,9 +276,7 @@ class PeerReply:
         while not self._ready:
             left_s = self._left_s(within_s)
             try:
-                chunk = await self._answer.piece(min(left_s, self._of.silence_s)) if left_s > 0 else None
-                if self._passed is not None:
-                    self._passed.tell_on()
+                chunk = await self._piece(splitter, min(left_s, self._of.silence_s)) if left_s > 0 else None
                 if chunk:
                     self._ready += splitter.feed(chunk)
             except TimeoutError as error:
@@ -308,9 +297,18 @@ class PeerReply:
             if self._read_bytes > self._allowed.limit_bytes:
                 raise self._cut_short("its answer is larger than what was asked for can be")
 
+    async def _piece(self, splitter: EventSplitter, within_s: float) -> bytes:
+        pour = self._pour
+        if pour is None or not pour.is_open or not splitter.is_between:
+            return await self._answer.piece(within_s)
+        try:
+            return await self._answer.piece(within_s, self)
+        finally:
+            pour.tell_on()
+
     def _left_s(self, within_s: float) -> float:
         """How long the next event may take yet."""
-        return min(self._since + within_s, self._until) - self._clock()
+        return min(max(self._since, self.at) + within_s, self._until) - self._clock()
 
     def _decode(self, event: Event, kind: type[Said]) -> Said:
         try:

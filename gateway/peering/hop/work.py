@@ -22,6 +22,7 @@ from gateway.peering.given import Given
 from gateway.trust.tab import Sums
 from gateway.upstream import Patience, Reply, UpstreamError
 from gateway.wire.claims import wait_s
+from gateway.wire.streams.pour import Pour, Put
 
 _NOTHING = Sums()
 
@@ -31,7 +32,7 @@ class Asker(Protocol):
 
     async def send(self, body: bytes, *, more: bool) -> None: ...
 
-    def push(self, events: bytes, count: int) -> bool: ...
+    def outlet(self, pour: Pour) -> Put | None: ...
 
 
 class Work:

@@ -1,11 +1,14 @@
 """An engine's answer while it is open: read by read, and left however it ends (see also test_openai_http.py)."""
 
+import asyncio
+
 import pytest
 
 from gateway.engines.asked import Asked
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.upstream import Patience, UpstreamError, reads
 from gateway.wire.events import DONE, Event
+from gateway.wire.streams.pour import Pour
 from tests.fakes import ScriptedEngine
 
 PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)
@@ -42,16 +45,13 @@ async def test_what_is_taken_does_not_come_out_and_counts_as_the_last_that_came(
     """An answer without [DONE] is whole where the last that was taken said that it is finished, and else cut."""
     for raw, is_whole in (([*WORDS, ENDED], True), (WORDS, False), ([*WORDS[:2], ENDED, *WORDS[2:]], False)):
         taken, read = list[bytes](), list[Event]()
-
-        def take(piece: bytes, count: int, taken: list[bytes] = taken) -> bool:
-            taken.append(piece)
-            return True
-
+        pour = Pour(asyncio.get_running_loop().time, taken.append)
+        pour.open(lambda events: True)
         async with ScriptedEngine(raw=raw, token_s=0.01).serving() as engine:
             client = OpenAIEngine(engine.url)
             try:
                 async with opened(client) as reply:
-                    async for events in reads(reply, take):
+                    async for events in reads(reply, pour):
                         read += events
                 assert is_whole
             except UpstreamError as error:

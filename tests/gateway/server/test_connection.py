@@ -3,6 +3,7 @@
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from gateway.server.edge import read_pieces, until_gone
 from gateway.server.event_loop import new_event_loop
 from gateway.server.exchange import Exchange
 from gateway.server.fields import size_of
+from gateway.wire.streams.pour import Pour
 from tests.garbage import garbage
 from tests.gateway.server.serving import BOUNDS, Met, said, serving
 
@@ -431,28 +433,36 @@ async def _gone(receive: Any, ended: asyncio.Event) -> None:
 # --- what is written where it arrives ---
 
 
+WORD = b'data: {"a":1}\n\n'
+
+
 async def test_a_piece_is_written_at_once_only_of_an_answer_that_is_under_way() -> None:
-    """Neither before it begins nor after it ended; in HTTP/1.0 as in 1.1."""
+    """Behind its first piece; in HTTP/1.0 as in 1.1, and not to who has left. It counts as sent."""
     written = list[bool]()
 
     async def app(asked: Exchange) -> None:
-        written.append(asked.push(b"early", 1))
-        await asked.start(200, "text/plain", {})
-        written.append(asked.push(b"now", 2))
-        await asked.send(b".", more=False)
-        written.append(asked.push(b"late", 1))
-        assert 3 == asked.sent
+        pour = Pour(time.monotonic, lambda events: None)
+        await asked.start(200, "text/event-stream", {})
+        await asked.send(WORD, more=True)
+        pour.open(put := asked.outlet(pour))
+        written.extend([pour.take(2 * WORD), pour.take(WORD)])
+        assert 4 == asked.sent
+        await asked.send(WORD, more=False)
+        assert 5 == asked.sent
+        asked.lose()
+        written.append(put(WORD))
         ended.set()
 
     async with serving(Met(app)) as served, asyncio.timeout(5):
-        for version, body in ((b"1.1", b"3\r\nnow\r\n1\r\n.\r\n0\r\n\r\n"), (b"1.0", b"now.")):
+        framed = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (WORD, 2 * WORD, WORD, WORD, b""))
+        for version, body in ((b"1.1", framed), (b"1.0", 5 * WORD)):
             ended = asyncio.Event()
             reader, writer = await served.say(b"GET / HTTP/%b\r\nhost: x\r\nconnection: close\r\n\r\n" % version)
             assert body == (await reader.read()).partition(b"\r\n\r\n")[2]
             await ended.wait()
             writer.close()
 
-    assert [False, True, False] * 2 == written
+    assert [True, True, False] * 2 == written
 
 
 async def test_who_reads_slowly_is_written_no_more_than_fits() -> None:
@@ -461,9 +471,11 @@ async def test_who_reads_slowly_is_written_no_more_than_fits() -> None:
 
     async def app(asked: Exchange) -> None:
         await asked.start(200, "text/plain", {})
+        await asked.send(b"-", more=True)
+        put = asked.outlet(Pour(time.monotonic, lambda events: None))
         for number in range(200):
             piece = b"%04d" % number + b"x" * size
-            taken.append(asked.push(piece, 1))
+            taken.append(put(piece))
             if not taken[-1]:
                 full.set()
                 await asked.send(piece, more=True)

@@ -10,6 +10,7 @@ from gateway.serving.continuing.said import Said
 from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.upstream import Patience
 from gateway.wire.request import encode_request, read_request
+from gateway.wire.streams.pour import Pour, Put
 from tests.fakes import ScriptedEngine
 
 PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)
@@ -21,7 +22,7 @@ class Recorder:
     def __init__(self) -> None:
         self.has_started, self.request_id, self.sent = False, "r1", 0
         self.status, self.content_type, self.headers, self.body, self.is_complete = 0, "", {}, b"", False
-        self.pushed = list[int]()  # how many events each time
+        self.poured = list[int]()  # how many events each time
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         assert not self.has_started
@@ -36,10 +37,15 @@ class Recorder:
         self.body, self.sent = self.body + body, self.sent + count
         self.is_complete = not more
 
-    def push(self, events: bytes, count: int) -> bool:
-        assert self.has_started and not self.is_complete and count == events.count(b"\n\n")
+    def outlet(self, pour: Pour) -> Put | None:
+        assert self.has_started and not self.is_complete
+        return self.put
+
+    def put(self, events: bytes) -> bool:
+        assert not self.is_complete
+        count = events.count(b"\n\n")
         self.body, self.sent = self.body + events, self.sent + count
-        self.pushed.append(count)
+        self.poured.append(count)
         return True
 
     async def comment(self, said: bytes) -> None:

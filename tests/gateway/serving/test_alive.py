@@ -11,6 +11,7 @@ from gateway.serving.alive import WAITING, KeptAlive
 from gateway.serving.forward import answer_error
 from gateway.serving.relaying import STREAM
 from gateway.upstream import UpstreamError
+from gateway.wire.streams.pour import Pour
 from tests.gateway.serving.forwarding import Recorder
 
 TIMING = {"server-timing": "route;dur=1"}
@@ -73,6 +74,23 @@ async def test_silence_between_events_is_filled() -> None:
         await asyncio.sleep(0.05)
 
     assert (SHOWN, EVENT * 2, body) == (client.headers, body.replace(WAITING, b""), client.body)
+
+
+async def test_what_is_poured_is_no_silence() -> None:
+    """It does not come by here."""
+    client = Recorder()
+    with closing(KeptAlive(client, "chat/completions", TIMING, 0.2)) as kept:
+        await kept.start(200, STREAM, SHOWN)
+        await kept.send(EVENT, more=True)
+        pour = Pour(asyncio.get_running_loop().time, lambda events: None)
+        pour.open(kept.outlet(pour))
+        for _ in range(8):
+            await asyncio.sleep(0.05)
+            assert pour.take(EVENT)
+        said = client.body
+        await waited(client)
+
+    assert (EVENT * 9, EVENT * 9 + WAITING) == (said, client.body)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.wire.request import read_request
+from gateway.wire.streams.pour import Pour
 from tests import agents
 from tests.fakes import ScriptedEngine, going_on
 from tests.gateway.serving.forwarding import (
@@ -124,16 +125,16 @@ async def test_who_hangs_up_after_the_last_byte_was_answered() -> None:
 class Waiting(Recorder):
     """One that never takes anything at once."""
 
-    def push(self, events: bytes, count: int) -> bool:
-        return False
+    def outlet(self, pour: Pour) -> None:
+        return None
 
 
-class Now(Waiting):
+class Now(Recorder):
     """One that takes every other piece at once."""
 
-    def push(self, events: bytes, count: int) -> bool:
-        self.pushed.append(0)
-        return len(self.pushed) % 2 == 0 and Recorder.push(self, events, count)
+    def put(self, events: bytes) -> bool:
+        self.poured.append(0)
+        return len(self.poured) % 2 == 0 and super().put(events)
 
 
 @pytest.mark.parametrize("shown", ["scripted-1", "asked"])
@@ -164,7 +165,7 @@ async def test_all_words_but_the_first_are_written_where_they_arrive() -> None:
     async with ScriptedEngine(**going_on(TEXT), token_s=0.002).serving() as engine:
         client, _ = await forward(engine)
 
-    assert 12 <= sum(client.pushed) + 1 <= client.sent and TEXT == text_of(client)
+    assert 12 <= sum(client.poured) + 1 <= client.sent and TEXT == text_of(client)
 
 
 async def test_events_that_come_together_go_on_in_one_write_and_each_counts() -> None:
@@ -192,5 +193,5 @@ async def test_an_error_behind_words_that_passed_is_told_in_band() -> None:
     async with ScriptedEngine(raw=raw, token_s=0.002).serving() as engine:
         client, [attempt] = await forward(engine)
 
-    assert client.pushed and client.body.startswith(b"".join(words)) and b"out of memory" in client.body
+    assert client.poured and client.body.startswith(b"".join(words)) and b"out of memory" in client.body
     assert ("failed", True) == (attempt.status, attempt.by_engine)

@@ -1,13 +1,14 @@
 """One answer passes on without anybody who knows who else might answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.serving.relaying import SMALL_BYTES, TOGETHER, Relay, Terms
+from gateway.serving.relaying import Relay, Terms
 from gateway.upstream import UpstreamError
 from gateway.wire.events import Event, EventSplitter
+from gateway.wire.streams.pour import TOGETHER_BYTES, Pour
 from gateway.wire.tokens import Counted, Seen
 from tests.gateway.serving.forwarding import DONE, SAID, USED, Recorder
 
@@ -73,19 +74,20 @@ class Poured(Said):
 
     ending: BaseException
 
-    async def reads(self, takes: Callable[[bytes, int], bool]) -> AsyncIterator[list[Event]]:
+    async def reads(self, pour: Pour) -> AsyncIterator[list[Event]]:
+        assert not pour.is_open
         yield [Event(self._body[0], self._body[0][6:-2])]
-        assert all(takes(each, 1) for each in self._body[1:])
+        assert all(map(pour.take, self._body[1:]))
         raise self.ending
 
 
 @pytest.mark.parametrize("ending", [TimeoutError(), asyncio.CancelledError()], ids=repr)
-@pytest.mark.parametrize("words", [2, TOGETHER, TOGETHER + 1, 3 * TOGETHER])
+@pytest.mark.parametrize("words", [2, 30, 300])
 @pytest.mark.parametrize("shown", ["m-1", "asked"])
 async def test_words_that_pass_as_they_come_are_counted_and_heard_however_the_stream_ends(
     ending: BaseException, words: int, shown: str
 ) -> None:
-    sizes = [SMALL_BYTES if number == 5 else number for number in range(words)]
+    sizes = [TOGETHER_BYTES if number == 5 else number for number in range(words)]
     said = [b'data: {"model":"m-1","text":"%b"}\n\n' % (b"w" * size) for size in sizes]
     reply, relay, client, kept, apart = (
         Poured(*said, is_stream=True),

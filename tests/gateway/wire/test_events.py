@@ -3,7 +3,6 @@
 from itertools import pairwise
 from time import perf_counter
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,14 +10,10 @@ from hypothesis import strategies as st
 from gateway.wire.events import (
     DONE,
     EVENT_LIMIT_BYTES,
-    SMALL_BYTES,
-    TOGETHER,
     EventSplitter,
     OversizedEvent,
-    Together,
     calls_tool,
     encode_event,
-    plain_events,
 )
 
 STREAM = (
@@ -46,57 +41,6 @@ def test_bytes_one_by_one_make_the_blocks_that_they_make_at_once(pieces: list[by
     events = [event for at in range(0, len(sent), step) for event in splitter.feed(sent[at : at + step])]
 
     assert EventSplitter().feed(sent) == events
-
-
-PLAIN = [
-    b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n',
-    b'data: {"choices":[{"delta":{"content":"an \\"error\\" of \\"usage\\"\\n\\n"}}],"usage":null}\n\n',
-    b'event: content_block_delta\ndata: {"delta":{"text":"a"}}\n\n',
-    b'event: response.output_text.delta\ndata: {"delta":"b"}\n\n',
-]
-NOT_PLAIN = [
-    DONE,
-    b'data: {"error":{"message":"no"}}\n\n',
-    b'data: { "error" : "no"}\n\n',
-    b'data: {"type":"error"}\n\n',
-    b'event: error\ndata: {"delta":1}\n\n',
-    b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n',
-    b'data: {"usage" : null}\n\n',
-    b"event: message_stop\ndata: {}\n\n",
-    b'event: response.completed\ndata: {"delta\ndata: {"}\n\n',
-    b'data:{"a":1}\n\n',
-    b'data: {"a":1}\r\n\r\n',
-    b'data: {"a":1}\r\r',
-    b'data: {"a":1}\n',
-    b'data: {"a":1}\ndata: {"b":1}\n\n',
-    b'id: 7\ndata: {"a":1}\n\n',
-    b": a comment\n\n",
-    b"data: nonsense\n\n",
-    b"\n\n",
-    b"",
-    b'\xef\xbb\xbfdata: {"a":1}\n\n',
-]
-
-
-@pytest.mark.parametrize("count", [1, 2, 7])
-@pytest.mark.parametrize("event", PLAIN)
-def test_chunks_of_an_answer_are_plain(event: bytes, count: int) -> None:
-    assert count == plain_events(event * count)
-
-
-@given(st.lists(st.sampled_from([*PLAIN, *NOT_PLAIN]), max_size=5), st.integers(0, 20))
-def test_what_is_plain_is_what_would_come_out_and_nothing_that_has_to_be_read(pieces: list[bytes], cut: int) -> None:
-    """Alone, in a row or cut short: a plain piece passes as the splitter would pass it, and calls for nothing else."""
-    for sent in (whole := b"".join(pieces), whole[cut:], whole[: len(whole) - cut]):
-        if not (count := plain_events(sent)):
-            continue
-        events = EventSplitter(with_comments=True).feed(sent)
-        assert count == len(events) and sent == b"".join(event.raw for event in events)
-        for event in events:
-            assert not (event.is_done or event.is_comment or event.is_error or event.ends_stream)
-            assert not msgspec.json.decode(event.data).get("usage")
-    if len(set(pieces) & set(NOT_PLAIN) - {b""}):
-        assert 0 == plain_events(whole)
 
 
 def test_a_byte_of_an_unfinished_event_costs_the_same_however_long_the_event_is() -> None:
@@ -245,26 +189,3 @@ def test_comments_come_out_where_they_are_asked_for(cut: int) -> None:
 def test_what_ends_a_stream_of_named_events_is_told_by_its_name_or_else_its_type(event: bytes, ends: bool) -> None:
     (read,) = EventSplitter().feed(event + b"\n\n")
     assert ends is read.ends_stream
-
-
-def test_words_are_told_on_together_in_their_order_and_none_is_left() -> None:
-    told = list[bytes]()
-    together, words = Together(told.append), [b"data: {%d}\n\n" % number for number in range(2 * TOGETHER + 3)]
-
-    for word in words:
-        together.add(word)
-    together.tell_on()
-    together.tell_on()
-
-    assert b"".join(words) == b"".join(told)
-    assert 3 == len(told)
-
-
-def test_what_is_large_waits_for_nothing() -> None:
-    told = list[bytes]()
-    together = Together(told.append)
-
-    together.add(b"small")
-    together.add(b"x" * (SMALL_BYTES + 1))
-
-    assert [b"small" + b"x" * (SMALL_BYTES + 1)] == told

@@ -1,14 +1,18 @@
 """A request that a worker has, as the owner's app meets it: what it says to the worker, and when it waits."""
 
 import asyncio
+import time
 
 import pytest
 
 from discovery.answer import ConnectionBroken
 from gateway.server.fields import Head
 from gateway.upstream import UpstreamError
+from gateway.wire.streams.pour import Pour
 from gateway.workers.far import UNTAKEN_BYTES, FarExchange, broken, failed, raised, upstream_error
 from gateway.workers.frames import Begin, Came, Frame, GiveUp, Piece, Read, Took, Write
+
+WORD = b'data: {"a":1}\n\n'
 
 
 def far(body: bytes | None = b"{}") -> tuple[FarExchange, list[Frame], list[int]]:
@@ -22,12 +26,14 @@ async def test_an_answer_is_said_and_ends_once() -> None:
 
     await exchange.start(200, "text/plain", {"x-ppai-peer": "ada"})
     await exchange.send(b"hello", more=True)
-    assert exchange.push(b"data: 1\n\n", 1)
+    pour = Pour(time.monotonic, lambda events: None)
+    pour.open(exchange.outlet(pour))
+    assert pour.take(WORD)
     await exchange.send(b"", more=False)
 
     begin, *pieces = said
     assert isinstance(begin, Begin) and b"x-ppai-peer: ada" in begin.lines
-    assert [Write(7, b"hello", True), Write(7, b"data: 1\n\n", True), Write(7, b"", False)] == pieces
+    assert [Write(7, b"hello", True), Write(7, WORD, True), Write(7, b"", False)] == pieces
     assert ([7], True, 3) == (over, exchange.is_complete, exchange.sent)
 
 
@@ -52,7 +58,7 @@ async def test_no_more_is_written_than_a_client_that_is_behind_may_leave() -> No
 
     sending = asyncio.create_task(exchange.send(b"data: 2\n\n", more=True))
     await asyncio.sleep(0)
-    assert (False, 2) == (exchange.push(b"data: 1\n\n", 1), len(said))
+    assert (False, 2) == (exchange.outlet(Pour(time.monotonic, lambda events: None))(WORD), len(said))
     exchange.hear(Took(7, 1))
     await sending
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 import weakref
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from gateway.peering.frames import QUEUED, Refusal, encode_refusal
 from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.events import DONE, Event, encode_event
+from gateway.wire.streams.pour import Pour
 from tests.gateway.peering.scripted import (
     ANSWER,
     BODY,
@@ -187,19 +189,20 @@ async def poured(
     """What was taken as it came, and what came out besides, those together that came together."""
     taken, came = list[bytes](), list[list[bytes]]()
 
-    def take(piece: bytes, count: int) -> bool:
-        assert count == piece.count(b"\n\n")
-        taken.append(piece)
-        return True
-
     async with (
         scripted.serving(identity.id) as upstream,
         upstream.open("chat/completions", (BODY,), {}, stream=True, patience=patience) as reply,
     ):
-        async for events in reply.reads(take):
+        async for events in reply.reads(pour_into(taken)):
             came.append([event.raw for event in events])
         assert reply.receipt is not None
     return taken, came
+
+
+def pour_into(taken: list[bytes]) -> Pour:
+    pour = Pour(asyncio.get_running_loop().time, lambda events: None)
+    pour.open(lambda events: taken.append(events) is None)
+    return pour
 
 
 async def test_plain_events_pass_as_they_came_under_the_same_receipt(identity: Identity) -> None:
@@ -221,7 +224,7 @@ async def test_a_reply_that_has_ended_is_freed_at_once(identity: Identity, frame
             opened = upstream.open("chat/completions", (BODY,), {}, stream=is_stream, patience=PATIENCE)
             async with opened as reply:
                 if is_stream:
-                    assert [_ async for _ in reply.reads(lambda piece, count: False)]
+                    assert [_ async for _ in reply.reads(Pour(time.monotonic, lambda events: None))]
                 else:
                     assert b"" != await reply.read()
             assert reply.receipt is not None
@@ -267,7 +270,7 @@ async def test_what_would_not_pass_alone_does_not_pass_as_it_came(
             scripted.serving(identity.id) as upstream,
             upstream.open("chat/completions", (BODY,), {}, stream=True, patience=PATIENCE) as reply,
         ):
-            async for _ in reply.reads(lambda piece, count: not taken.append(piece)):
+            async for _ in reply.reads(pour_into(taken)):
                 pass
 
     assert ("peer_broke", []) == (caught.value.code, taken)

@@ -1,0 +1,100 @@
+"""Plain events of a stream, on their short way from where they are read to where they are written (P).
+
+Most events of an answer call for nothing but to be passed on as they came. Those go from the connection on which they
+come to the client's in a call or two, and nobody is woken; how many they were, and what they said, is told later, some
+dozens at a time. Whatever else comes is read.
+"""
+
+from collections.abc import Callable
+
+from gateway.wire.events import tells_no_usage
+
+TOGETHER_BYTES = 1 << 13  # of events that have passed, until they are told
+Put = Callable[[bytes], bool]  # writes whole events at once; False: nothing was written, they have to wait
+
+
+class Pour:
+    """One stream's. It takes nothing until it is opened, behind the first event.
+
+    Its owner closes it, and whoever reads what it does not take tells on first what has passed before.
+    """
+
+    # What is so until something happens.
+    at = 0.0  # when something last passed, by the clock
+    is_open = False
+    _told = 0  # events
+
+    def __init__(self, clock: Callable[[], float], tell: Callable[[bytes], None]) -> None:
+        """`clock`: the event loop's. `tell` is given whole events that have passed, in their order."""
+        self._clock, self._tells, self._came = clock, [tell], bytearray()
+        self._put: Put = _nowhere
+
+    def open(self, put: Put | None) -> None:
+        """From now on events are written by this; None: nothing writes at once, so that it stays closed."""
+        if put is not None:
+            self._put, self.is_open = put, True
+
+    def tell(self, tell: Callable[[bytes], None]) -> None:
+        """Tell this one, too."""
+        self._tells.append(tell)
+
+    def take(self, piece: bytes) -> bool:
+        """Write `piece`, if it is whole plain events and may be written now; False: it has to be read.
+
+        Each is one line with an object, as chat and completions send, or one that is named something with `delta` at
+        its end, as in Responses and Messages. None tells an error, a usage or the end, none has an id, a comment or
+        another line end. Nothing is parsed: a quote inside a text is escaped.
+        """
+        if not (
+            (piece.startswith(b"data: {") and piece.endswith(b"}\n\n") and piece.count(b"\n") == 2)  # as most come
+            or _are_several(piece)
+        ):
+            return False
+        if b"\r" in piece or b'"error"' in piece or (b'"usage"' in piece and not tells_no_usage(piece)):
+            return False
+        if not self._put(piece):
+            return False
+        self.at = self._clock()
+        came = self._came
+        came += piece
+        if len(came) > TOGETHER_BYTES:
+            self.tell_on()
+        return True
+
+    def tell_on(self) -> None:
+        """Tell what has passed until now."""
+        if self._came:
+            came = bytes(self._came)
+            self._came.clear()
+            self._told += came.count(b"\n\n")
+            for tell in self._tells:
+                tell(came)
+
+    def close(self) -> None:
+        """Nothing passes any more, and all that has is told. What wrote and was told is let go."""
+        self._put, self.is_open = _nowhere, False
+        self.tell_on()
+        self._tells.clear()
+
+    @property
+    def count(self) -> int:
+        """How many events have passed."""
+        return self._told + self._came.count(b"\n\n")
+
+
+def _nowhere(events: bytes) -> bool:
+    return False
+
+
+def _are_several(piece: bytes) -> bool:
+    """Whether `piece` is whole events by its lines: several with an object each, or named ones."""
+    count, lines = piece.count(b"\n\n"), piece.count(b"\n")
+    if not count or not piece.endswith(b"}\n\n") or piece.count(b"}\n\n") != count:
+        return False
+    if piece.startswith(b"data: {"):
+        return lines == 2 * count and piece.count(b"\n\ndata: {") == count - 1
+    return (
+        piece.startswith(b"event: ")
+        and lines == 3 * count == 3 * piece.count(b"delta\ndata: {")
+        and piece.count(b"\n\nevent: ") == count - 1
+    )

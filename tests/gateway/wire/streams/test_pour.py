@@ -1,0 +1,123 @@
+"""What passes without being read, and how it is told later."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.wire.events import DONE, EventSplitter
+from gateway.wire.streams.pour import TOGETHER_BYTES, Pour, Put
+
+WORD = b'data: {"a":1}\n\n'
+PLAIN = [
+    b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n',
+    b'data: {"choices":[{"delta":{"content":"an \\"error\\" of \\"usage\\"\\n\\n"}}],"usage":null}\n\n',
+    b'event: content_block_delta\ndata: {"delta":{"text":"a"}}\n\n',
+    b'event: response.output_text.delta\ndata: {"delta":"b"}\n\n',
+]
+NOT_PLAIN = [
+    DONE,
+    b'data: {"error":{"message":"no"}}\n\n',
+    b'data: { "error" : "no"}\n\n',
+    b'data: {"type":"error"}\n\n',
+    b'event: error\ndata: {"delta":1}\n\n',
+    b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n',
+    b'data: {"usage" : null}\n\n',
+    b"event: message_stop\ndata: {}\n\n",
+    b'event: response.completed\ndata: {"delta\ndata: {"}\n\n',
+    b'data:{"a":1}\n\n',
+    b'data: {"a":1}\r\n\r\n',
+    b'data: {"a":1}\r\r',
+    b'data: {"a":1}\n',
+    b'data: {"a":1}\ndata: {"b":1}\n\n',
+    b'id: 7\ndata: {"a":1}\n\n',
+    b": a comment\n\n",
+    b"data: nonsense\n\n",
+    b"\n\n",
+    b"",
+    b'\xef\xbb\xbfdata: {"a":1}\n\n',
+]
+
+
+def pour_of(*told: Callable[[bytes], object], put: Put = lambda events: True) -> Pour:
+    clock = iter(range(1, 10_000)).__next__
+    pour = Pour(clock, *told or (lambda events: None,))
+    pour.open(put)
+    return pour
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+@pytest.mark.parametrize("event", PLAIN)
+def test_chunks_of_an_answer_pass(event: bytes, count: int) -> None:
+    written = list[bytes]()
+    pour = pour_of(put=lambda events: written.append(events) is None)
+
+    assert pour.take(event * count)
+
+    assert ([event * count], count, 1) == (written, pour.count, pour.at)
+
+
+@given(st.lists(st.sampled_from([*PLAIN, *NOT_PLAIN]), max_size=5), st.integers(0, 20))
+def test_what_passes_is_what_would_come_out_and_nothing_that_has_to_be_read(pieces: list[bytes], cut: int) -> None:
+    """Alone, in a row or cut short: a piece passes as the splitter would pass it, and calls for nothing else."""
+    for sent in (whole := b"".join(pieces), whole[cut:], whole[: len(whole) - cut]):
+        if not (pour := pour_of()).take(sent):
+            assert (0, 0) == (pour.count, pour.at)
+            continue
+        events = EventSplitter(with_comments=True).feed(sent)
+        assert pour.count == len(events) and sent == b"".join(event.raw for event in events)
+        for event in events:
+            assert not (event.is_done or event.is_comment or event.is_error or event.ends_stream)
+            assert not msgspec.json.decode(event.data).get("usage")
+    if len(set(pieces) & set(NOT_PLAIN) - {b""}):
+        assert not pour_of().take(whole)
+
+
+def test_nothing_passes_before_it_is_opened_nor_after_it_was_closed() -> None:
+    told = list[bytes]()
+    pour = Pour(lambda: 1.0, told.append)
+    before = pour.take(WORD)
+    pour.open(None)
+    still = pour.take(WORD)
+    pour.open(lambda events: True)
+    opened = pour.take(WORD)
+    pour.close()
+
+    assert (False, False, True, False) == (before, still, opened, pour.take(WORD))
+    assert ([WORD], 1, False) == (told, pour.count, pour.is_open)
+
+
+def test_what_cannot_be_written_now_has_not_passed() -> None:
+    told = list[bytes]()
+    pour = pour_of(told.append, put=lambda events: False)
+
+    assert not pour.take(WORD)
+
+    pour.tell_on()
+    assert ([], 0, 0) == (told, pour.count, pour.at)
+
+
+def test_words_are_told_together_in_their_order_and_none_is_left() -> None:
+    told, besides = list[bytes](), list[bytes]()
+    pour, words = pour_of(told.append), [b'data: {"a":%d}\n\n' % number for number in range(1000)]
+    pour.tell(besides.append)
+
+    assert all(map(pour.take, words))
+    assert 1000 == pour.count
+    pour.tell_on()
+    pour.tell_on()
+
+    assert b"".join(words) == b"".join(told) and told == besides
+    assert len(b"".join(words)) // TOGETHER_BYTES + 1 == len(told) and 1000 == pour.count
+
+
+def test_what_is_large_waits_for_nothing() -> None:
+    told, large = list[bytes](), b'data: {"a":"%b"}\n\n' % (b"x" * TOGETHER_BYTES)
+    pour = pour_of(told.append)
+
+    pour.take(WORD)
+    pour.take(large)
+
+    assert [WORD + large] == told
