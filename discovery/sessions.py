@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -84,8 +85,7 @@ class Session:
 
     def sealer(self) -> Sign:
         """What seals the receipt of the request that was made last."""
-        number = self.number
-        return lambda receipt: self.seal(number, receipt)
+        return partial(self.seal, self.number)
 
 
 def offer(asker: Audience) -> tuple[X25519PrivateKey, bytes]:

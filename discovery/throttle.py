@@ -2,6 +2,20 @@
 
 from collections import OrderedDict
 from math import inf
+from typing import NamedTuple
+
+
+class Rate(NamedTuple):
+    """What a bucket lets through, by when it is full again (GCRA)."""
+
+    act_s: float  # s that it takes to fill up again after one act
+    early_s: float  # s before it is full at which one may act; none may where one act is more than the burst
+
+
+def rate(per_s: float, burst: float) -> Rate:
+    """`per_s` acts a second in the long run, `burst` at once."""
+    act_s, burst_s = 1 / per_s, burst / per_s
+    return Rate(act_s, burst_s - act_s if act_s <= burst_s else -inf)
 
 
 class Throttle:
@@ -11,10 +25,8 @@ class Throttle:
     """
 
     def __init__(self, rate_per_s: float, burst: float, keys_limit: int = 4096) -> None:
-        self._act_s, self._burst_s, self._keys_limit = 1 / rate_per_s, burst / rate_per_s, keys_limit
-        # s before its bucket is full at which a key may act; none may where one act is more than the burst
-        self._early_s = self._burst_s - self._act_s if self._act_s <= self._burst_s else -inf
-        self._full_at: OrderedDict[str, float] = OrderedDict()  # key -> when its bucket is full again (GCRA)
+        (self._act_s, self._early_s), self._keys_limit = rate(rate_per_s, burst), keys_limit
+        self._full_at: OrderedDict[str, float] = OrderedDict()  # key -> when its bucket is full again
 
     def has_room(self, key: str, now: float) -> bool:
         """Whether `key` may act at `now`, seconds of a monotonic clock. Nothing is counted."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from discovery.records import PeerId
 from discovery.throttle import Throttle
+from gateway.capacity.quota import Quota, Spending
 
 UNPROVED = PeerId("")  # whoever has not signed what he sends, as far as we know
 PEERS_LIMIT = 1024  # whose bans are remembered: in mode `open` everybody has rights
@@ -57,7 +58,8 @@ class Allowance:
         self._tabs = Throttle(c.tabs_per_s, c.tabs_burst)
         self._sessions = Throttle(c.sessions_per_s, c.sessions_burst)
         self._looks = Throttle(c.looks_per_s, c.looks_burst)
-        self._requests, self._tokens = _Quota(c.requests_per_s, c.burst_s), _Quota(c.tokens_per_s, 6 * c.burst_s)
+        self._of_peers = Quota(c.requests_per_s, c.tokens_per_s, c.burst_s)
+        self._of_sites = Quota(c.requests_per_s * SITE_FACTOR, c.tokens_per_s * SITE_FACTOR, c.burst_s)
         self._banned_until = OrderedDict[PeerId, float]()
 
     def hold(self, peer: PeerId, size: int) -> bool:
@@ -97,16 +99,17 @@ class Allowance:
         """Whether we dial this peer back at `now`, as it asks; if so, that is counted."""
         return self._looks.allow(peer, now)
 
-    def is_within_quota(self, peer: PeerId, site: str, now: float) -> bool:
-        """Whether this peer, and all behind its address, asked for little enough of late."""
-        return self._requests.has_room(peer, site, now) and self._tokens.has_room(peer, site, now)
+    def spends(self, peer: PeerId, site: str, now: float) -> Spending | None:
+        """One more request, counted, where this peer and all behind its address asked for little enough of late.
 
-    def spend(self, peer: PeerId, site: str, requests: int, work: float, now: float) -> None:
-        """Count requests, and tokens once it is known how many they came to."""
-        if requests:
-            self._requests.spend(peer, site, requests, now)
-        if work:
-            self._tokens.spend(peer, site, work, now)
+        What is returned is to be told how many tokens it came to. None: they asked for too much.
+        """
+        mine, together = self._of_peers.of(peer, now), self._of_sites.of(site, now)
+        if not (mine.has_room(now) and together.has_room(now)):
+            return None
+        mine.ask(now)
+        together.ask(now)
+        return Spending(mine, together)
 
     def may_delegate(self, peer: PeerId, now: float) -> bool:
         """Whether few enough of this peer's requests came to nothing of late."""
@@ -120,20 +123,3 @@ class Allowance:
         self._banned_until.move_to_end(peer)
         if len(self._banned_until) > PEERS_LIMIT:
             self._banned_until.popitem(last=False)
-
-
-class _Quota:
-    """What each peer may have of something, and all peers of a site together."""
-
-    def __init__(self, per_s: float, burst_s: float) -> None:
-        """`per_s`: 0: no limit."""
-        rate = per_s or 1e12
-        self._peers = Throttle(rate, rate * burst_s, PEERS_LIMIT)
-        self._sites = Throttle(rate * SITE_FACTOR, rate * SITE_FACTOR * burst_s, PEERS_LIMIT)
-
-    def has_room(self, peer: PeerId, site: str, now: float) -> bool:
-        return self._peers.has_room(peer, now) and self._sites.has_room(site, now)
-
-    def spend(self, peer: PeerId, site: str, cost: float, now: float) -> None:
-        self._peers.spend(peer, cost, now)
-        self._sites.spend(site, cost, now)

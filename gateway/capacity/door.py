@@ -69,6 +69,7 @@ class Turn(Ticket, eq=False, kw_only=True):
 
     door: "Door"
     is_turned_away: bool = False
+    usage: tuple[int, int] = (0, 0)  # tokens that it read and wrote
     gives_back: Callable[[], None] | None = None  # what its peer holds besides, at the end
     _woken: asyncio.Event | None = None  # None: nobody has waited yet
 
@@ -77,7 +78,7 @@ class Turn(Ticket, eq=False, kw_only=True):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         has_failed = kind is not None and not issubclass(kind, asyncio.CancelledError | GeneratorExit)
-        self.door.ended(self, has_failed)
+        self.door.ended(self, has_failed, *self.usage)
         if self.gives_back is not None:
             self.gives_back()
 
@@ -162,11 +163,6 @@ class Door:
             busy_ms=int(self._busy_s * 1000), t_ms=t_ms,
             tokens_in=self.tokens_in, tokens_out=self.tokens_out, admission=self.admission,
         )  # fmt: skip
-
-    def count_tokens(self, prompt_tokens: int, tokens: int) -> None:
-        """What one answered request read and wrote."""
-        self.tokens_in += prompt_tokens
-        self.tokens_out += tokens
 
     async def own_turn(self, since: float) -> Turn:
         """A request of our own that must stay here: wait in line, in the order of `since`, for a turn to be left."""

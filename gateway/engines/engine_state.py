@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -58,7 +59,12 @@ class EngineModel:
     @property
     def name(self) -> str:
         """The model's name in the network: its id, without unprintable characters and cut to NAME_CHARS."""
-        return printable(self.id, NAME_CHARS)
+        return _name_of(self.id)
+
+
+@lru_cache(MODELS_LIMIT)
+def _name_of(model_id: str) -> str:
+    return printable(model_id, NAME_CHARS)
 
 
 @dataclass(frozen=True, slots=True)

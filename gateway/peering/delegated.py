@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable
 from types import MappingProxyType
 
-import msgspec
-
 from discovery.envelopes import Sign
 from gateway.capacity.doors import Doors, Served
 from gateway.peering.frames import NO_AGENT, NO_ENDPOINT, Receipt, encode_reply
@@ -53,10 +51,6 @@ class Delegated(Work):
     def loading(self) -> float | None:
         return self._served.loading if self._served else None
 
-    @property
-    def sums(self) -> Sums:
-        return Sums() if self.first_at is None else Sums(1, *self.usage)
-
     async def run(self, asker: Asker) -> None:
         began = self._clock()
         try:
@@ -72,17 +66,19 @@ class Delegated(Work):
             if request.continues and request.endpoint not in model.continues:
                 raise UpstreamError("it does not go on with answers", status=404, code=NO_AGENT)
             request = bounded(request, door.engine.state.family, model.context_tokens)
-            meter = Meter(request)
-            with await self._given.turn(served, agent) as turn:
-                started = self._clock()
+            meter, started = Meter(request), self._clock()
+            turn = self._given.enters(served, started)
+            if turn is None:
+                turn, started = await self._given.turn(served, agent), self._clock()
+            with turn:
                 try:
                     await self._ask(request, served, meter, asker)
                 finally:
                     self.usage = meter.tokens
                     if self.first_at is not None:  # also where it was hung up on: what was read and written is done
-                        door.count_tokens(*self.usage)
-                        turn.work = self.sums.work
-            self.answered(self._receipt(agent, began, started))
+                        self.sums = Sums(1, *self.usage)
+                        turn.usage, turn.work = self.usage, self.sums.work
+            self.answered(self._receipt(agent, began, started), self._from_documents)
         except Unacceptable as error:
             self.refused(str(error))
         except RecursionError:
@@ -143,6 +139,7 @@ class Delegated(Work):
                 if events[-1].is_done:
                     self.last = came
                 elif came:
+                    self.begin(asker)
                     await asker.send(came, more=True)
                     if not pour.is_open:
                         pour.open(asker.outlet(pour))
@@ -159,7 +156,6 @@ class Delegated(Work):
             tokens=tokens,
             queued_ms=int((started - began) * 1000),
             served_ms=int((self._clock() - started) * 1000),
-            from_documents=msgspec.UNSET if self._from_documents is None else self._from_documents,
         )
 
 

@@ -155,9 +155,12 @@ def whole_answer(came: bytes) -> tuple[Event, Event] | None:
     return Event(reply + b"\n\n", reply[len(_REPLY) :], b"reply"), Event(sealed, receipt[:-2], b"receipt")
 
 
-def encode_receipt(receipt: Receipt, sign: Callable[[bytes], bytes]) -> bytes:
-    signed = msgspec.structs.replace(receipt, signature=sign(receipt_bytes(receipt)).hex())
-    return encode_event(msgspec.json.encode(signed), "receipt")
+def encode_receipt(receipt: Receipt, sign: Callable[[bytes], bytes], from_documents: bool | None = None) -> bytes:
+    """The receipt, which has neither signature nor `from_documents` yet, with both; None: nothing is said of that."""
+    unsigned = msgspec.json.encode(receipt)
+    signature = sign(RECEIPT_DOMAIN + unsigned).hex().encode()
+    beside = b"" if from_documents is None else b',"from_documents":%b' % (b"true" if from_documents else b"false")
+    return encode_event(b'%b%b"%b}' % (unsigned[:-2], signature, beside), "receipt")
 
 
 def receipt_bytes(receipt: Receipt) -> bytes:

@@ -39,10 +39,14 @@ class Given:
             state = served.door.engine.state
             for model in state.models:
                 if model.name == served.model:
-                    if served.model in state.cold and not self._answers(agent, served):
+                    if not model.is_loaded and not self._answers(agent, served):
                         raise UpstreamError("its model is not loaded", status=404, code=NOT_LOADED)
                     return served, model
         raise UpstreamError("no such agent", status=404, code=NO_AGENT)
+
+    def enters(self, served: Served, now: float) -> Turn | None:
+        """A turn inside the engine, as `turn` gives it, where it need not wait; None: it has to ask for one."""
+        return None if self._limits else served.door.enters(now, self.peer)
 
     async def turn(self, served: Served, agent: str) -> Turn:
         """A turn inside the engine, within what the peer may have at once: left by `with`. Raises UpstreamError."""

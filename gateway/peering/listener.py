@@ -25,6 +25,7 @@ from discovery.sessions import LIMIT_BYTES as SESSION_LIMIT_BYTES
 from discovery.sessions import NUMBER_HEADER, SESSION_PATH, Session
 from discovery.transport import Transport
 from gateway.capacity.allowance import UNPROVED, Allowance
+from gateway.capacity.quota import FREE, Spending
 from gateway.peering.enquiries import AGENTS_PATH
 from gateway.peering.hop.answers import Answers, Question
 from gateway.peering.hop.delegations import Call, Delegations
@@ -123,39 +124,36 @@ class PeerApp:
             pass
 
     async def _answer(self, asked: Exchange) -> None:
-        path, headers = asked.path, asked.headers
-        if path not in BODY_LIMITS_BYTES or asked.method != "POST":
-            raise Refused(404, "not_found", "this is a PPAI peer port: applications use the client port")
-        if "content-encoding" in headers or "upgrade" in headers:
-            raise Refused(400, "malformed", "no content-encoding, no upgrade")
-        in_session = NUMBER_HEADER in headers and path in IN_SESSIONS
-        if not in_session:
+        aim, headers = asked.head.kept or _aim(asked), asked.headers
+        path = aim.path
+        if not aim.in_session:
             self._endpoint.expect(path, headers, asked.ip)
-        size = _size(headers, BODY_LIMITS_BYTES[path])
+        size = _size(headers, aim.limit_bytes)
         if path in (HELLO_PATH, JOIN_PATH):
             body, _ = await _read(asked, size)
             await _send(asked, await self._welcome(body, asked))
             return
-        claimed, peer, sign = headers.get(BODY_HEADER), UNPROVED, self._sign
-        if in_session:
-            session = self._in_session(asked)
+        claimed, peer, sign, spending = headers.get(BODY_HEADER), UNPROVED, self._sign, FREE
+        if aim.in_session:
+            session = self._in_session(asked, aim.raw_path)
             peer, sign = session.asker.id, session.sealer()
-            self._see_to(peer, asked)
+            spending = self._see_to(peer, asked)
         elif claimed is not None:
-            peer = self._let_in(asked, claimed)
+            peer, spending = self._let_in(asked, claimed)
         if path == OTHER_PATH:
-            await self._answer_other(Call(peer, sign, asked), size, claimed)
+            await self._answer_other(Call(peer, sign, asked, spending), size, claimed)
             return
         holder = _voucher(asked) if claimed is None else peer
         self._hold(holder, size)
         try:
-            body, sha256 = await _read(asked, size)
+            came = asked.body(size)
+            body, sha256 = await _read(asked, size) if came is None else (came, hashlib.sha256(came).hexdigest())
             if claimed is None:
-                peer = self._let_in(asked, sha256)
+                peer, spending = self._let_in(asked, sha256)
             else:
                 self._check_body(peer, claimed, sha256)
             if path == DELEGATE_PATH:
-                await self._delegations.answer(Call(peer, sign, asked), body, sha256)
+                await self._delegations.answer(Call(peer, sign, asked, spending), body, sha256)
             elif path == SESSION_PATH:
                 await _send(asked, self._open_session(peer, body, asked))
             else:
@@ -187,13 +185,13 @@ class PeerApp:
 
     # --- who asks ---
 
-    def _in_session(self, asked: Exchange) -> Session:
+    def _in_session(self, asked: Exchange, raw_path: str) -> Session:
         """The session of this connection, in which this request is made. Raises Refused; there is none then."""
         connection = _connection_of(asked)
         session = connection.session
         try:
             return self._transport.sessions.check(
-                session if isinstance(session, Session) else None, asked.raw_path, asked.headers
+                session if isinstance(session, Session) else None, raw_path, asked.headers
             )
         except Refused as refused:
             if isinstance(session, Session):
@@ -207,11 +205,10 @@ class PeerApp:
         answer, _connection_of(asked).session = self._transport.open_session(peer, body)
         return answer
 
-    def _let_in(self, asked: Exchange, sha256: str) -> PeerId:
-        """Who signed this request, and may make it. Raises Refused."""
+    def _let_in(self, asked: Exchange, sha256: str) -> tuple[PeerId, Spending]:
+        """Who signed this request, and may make it, and what it counts for. Raises Refused."""
         peer = self._endpoint.authenticate("POST", asked.raw_path, asked.headers, sha256, asked.ip)
-        self._see_to(peer, asked)
-        return peer
+        return peer, self._see_to(peer, asked)
 
     def _check_body(self, peer: PeerId, claimed: str, sha256: str) -> None:
         """Whether the body that came is the one that was proved to be this peer's. Raises Refused."""
@@ -221,17 +218,18 @@ class PeerApp:
 
     # --- whether it may ---
 
-    def _see_to(self, peer: PeerId, asked: Exchange) -> None:
-        """Whether this peer, which proved itself, may make this request. Raises Refused."""
+    def _see_to(self, peer: PeerId, asked: Exchange) -> Spending:
+        """What the request of this peer, which proved itself, counts for. Raises Refused where it may not make it."""
         path = asked.path
         if self._may(peer, "ask"):
             self._see_in(asked, peer)
         elif path != SYNC_PATH:
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
         if path in (DELEGATE_PATH, OTHER_PATH):
-            self._delegations.admit(peer, asked.ip)
-        elif path in self._may_ask and not self._may_ask[path](peer, self._clock()):
+            return self._delegations.admit(peer, asked.ip)
+        if path in self._may_ask and not self._may_ask[path](peer, self._clock()):
             raise Refused(429, "too_many_requests", "slow down")
+        return FREE
 
     def _see_in(self, asked: Exchange, peer: PeerId) -> None:
         """A peer with rights makes a request on this connection. Raises Refused."""
@@ -257,6 +255,27 @@ def _connection_of(asked: Exchange) -> Connection:
     return asked.connection
 
 
+class _Aim(msgspec.Struct, frozen=True):
+    """What a request is for, as all of its head says but what proves it and the body's length."""
+
+    path: str
+    raw_path: str
+    limit_bytes: int
+    in_session: bool
+
+
+def _aim(asked: Exchange) -> _Aim:
+    """What this one is for, which is kept where its head is known. Raises Refused."""
+    path, headers = asked.path, asked.headers
+    if path not in BODY_LIMITS_BYTES or asked.method != "POST":
+        raise Refused(404, "not_found", "this is a PPAI peer port: applications use the client port")
+    if "content-encoding" in headers or "upgrade" in headers:
+        raise Refused(400, "malformed", "no content-encoding, no upgrade")
+    in_session = NUMBER_HEADER in headers and path in IN_SESSIONS
+    aim = asked.head.kept = _Aim(path, asked.raw_path, BODY_LIMITS_BYTES[path], in_session)
+    return aim
+
+
 def _size(headers: Mapping[str, str], limit_bytes: int) -> int:
     """How long the body will be. Raises Refused where the head does not tell, or it is too long."""
     length = headers.get("content-length", "0")
@@ -269,9 +288,6 @@ def _size(headers: Mapping[str, str], limit_bytes: int) -> int:
 
 async def _read(asked: Exchange, size: int) -> tuple[bytes, str]:
     """The body and its SHA-256, fed as it comes in: 8 MiB at once would keep everybody else waiting."""
-    body = asked.body(size)
-    if body is not None:
-        return body, hashlib.sha256(body).hexdigest()
     digest = hashlib.sha256()
     body = await read_pieces(asked.receive, size, digest.update)
     return body, digest.hexdigest()

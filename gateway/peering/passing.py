@@ -120,8 +120,6 @@ class PassingToPeers:
 class PassedOn(Work):
     """One such request of another peer, run on our own engine: the frames of its answer, and what came of it."""
 
-    _sums = Sums()  # what it came to, by its time
-
     def __init__(
         self,
         doors: Doors,
@@ -136,10 +134,6 @@ class PassedOn(Work):
         """`given`: what the peer that asks may have of our agents."""
         super().__init__(doors, given, body_sha256, patience, sign, clock)
         self._query, self._body = query, body
-
-    @property
-    def sums(self) -> Sums:
-        return self._sums
 
     async def run(self, asker: Asker) -> None:
         began = self._clock()
@@ -161,8 +155,8 @@ class PassedOn(Work):
                 finally:
                     times = int((started - began) * 1000), int((self._clock() - started) * 1000)
                     if self.first_at is not None:  # also where it was hung up on: the engine's time was had
-                        self._sums = timed(times[1])
-                        turn.work = self._sums.work
+                        self.sums = timed(times[1])
+                        turn.work = self.sums.work
             self.answered(Receipt(self._sha256, self._sent.hexdigest(), asked.agent, 0, 0, *times))
         except (Unacceptable, InvalidRequest) as error:
             self.refused(f"it may not travel: {error}")
@@ -172,6 +166,7 @@ class PassedOn(Work):
     async def _send_on(self, reply: Reply, asker: Asker) -> None:
         if reply.status in RETRYABLE:
             raise engine_refused(reply)
+        self.begin(asker)
         head = Head(reply.status, reply.content_type[:TYPE_CHARS])
         await asker.send(self._frame("head", msgspec.json.encode(head)), more=True)
         async for piece in cast(Passed, reply).pieces():

@@ -6,7 +6,7 @@ its body read: listener.py does both.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from mmap import mmap
 
 import msgspec
@@ -17,21 +17,20 @@ from discovery.request_auth import Refused
 from discovery.strangers import site_of
 from gateway.capacity.allowance import Allowance
 from gateway.capacity.doors import Doors
+from gateway.capacity.quota import Spending
 from gateway.peering.delegated import Delegated
 from gateway.peering.frames import FIRST_SIGN_S, HEARTBEAT_S, queued
 from gateway.peering.given import Given
-from gateway.peering.hop.work import Work
+from gateway.peering.hop.work import EVENTS, Work
 from gateway.peering.passing import PassedOn
 from gateway.peering.settling import Settling
-from gateway.server.edge import until_gone
+from gateway.server.edge import has_left
 from gateway.server.exchange import Exchange
 from gateway.telemetry.metrics import Telemetry
-from gateway.telemetry.otel import Ended, Tracing, Untraced
+from gateway.telemetry.otel import Ended, ServedTrace, Tracing
 from gateway.upstream import Patience
 
 log = logging.getLogger(__name__)
-
-_EVENTS = b"content-type: text/event-stream\r\n"  # nothing between two peers could read along, and keep any of it
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -40,6 +39,7 @@ class Call(msgspec.Struct, frozen=True):
     peer: PeerId
     sign: Sign
     asked: Exchange
+    spending: Spending  # what its tokens count for
 
 
 class Delegations:
@@ -67,62 +67,80 @@ class Delegations:
         """
         self._doors, self._given, self._trusted, self._patience = doors, given, trusted, patience
         self._allowance, self._settling, self._exposure_tokens = allowance, settling, exposure_tokens
-        self._vouches, self._telemetry, self._tracing = vouches, telemetry, tracing or Untraced()
+        self._vouches, self._telemetry, self._tracing = vouches, telemetry, tracing
         self._clock, self._heartbeat_s = clock, heartbeat_s
 
-    def admit(self, peer: PeerId, ip: str) -> None:
+    def admit(self, peer: PeerId, ip: str) -> Spending:
         """Count one more delegation. Raises Refused where this peer has had as much as it may for now."""
-        now, site, allowance = self._clock(), site_of(ip), self._allowance
+        now, allowance, most = self._clock(), self._allowance, self._exposure_tokens
         if not allowance.may_delegate(peer, now):
             raise Refused(429, "too_many_requests", "too many of your requests came to nothing: slow down")
-        if not allowance.is_within_quota(peer, site, now):
-            raise Refused(429, "too_many_requests", "you asked for more than one peer may: slow down")
-        most = self._exposure_tokens
         if most and self._settling.has_more(peer, most) and self._doors.admission != "open":
             raise Refused(429, "too_many_requests", "you had much more than you gave: ask while nobody waits here")
-        allowance.spend(peer, site, 1, 0.0, now)
+        spending = allowance.spends(peer, site_of(ip), now)
+        if spending is None:
+            raise Refused(429, "too_many_requests", "you asked for more than one peer may: slow down")
+        return spending
 
-    async def answer(self, call: Call, body: bytes, sha256: str) -> None:
+    def answer(self, call: Call, body: bytes, sha256: str) -> Coroutine[None, None, None]:
         """Answer a request of the endpoints of chat."""
         given, trusted = self._given(call.peer), self._trusted
         work = Delegated(self._doors, given, body, sha256, trusted, self._patience, call.sign, self._clock)
-        await self._run(work, call)
+        return self._run(work, call)
 
-    async def answer_other(self, call: Call, body: bytes | mmap, sha256: str) -> None:
+    def answer_other(self, call: Call, body: bytes | mmap, sha256: str) -> Coroutine[None, None, None]:
         """Answer a request beside chat."""
         given, query = self._given(call.peer), call.asked.query
         work = PassedOn(self._doors, given, query, body, sha256, self._patience, call.sign, self._clock)
-        await self._run(work, call)
+        return self._run(work, call)
 
     async def _run(self, work: Work, call: Call) -> None:
-        try:
-            await until_gone(self._delegate(work, call), call.asked)
-        except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
-            log.warning("answer_ended_by_stop peer=%s", call.peer[:10])
-            await call.asked.send(work.stopped(), more=False)
-            raise
-
-    async def _delegate(self, work: Work, call: Call) -> None:
-        """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
-        peer, asked, began = call.peer, call.asked, self._clock()
-        trace = self._tracing.served(asked.headers, is_known=self._vouches(peer))
-        asked.begin(200, _EVENTS, None)
+        """Run another peer's request on our engine, in the hop's framing, until it hangs up; silence never lasts."""
+        asked, began = call.asked, self._clock()
+        trace: ServedTrace | None = None
+        if self._tracing is not None:
+            trace = self._tracing.served(asked.headers, is_known=self._vouches(call.peer))
         beat = _Beat(asked, self._heartbeat_s, work)
+        asked.watch(True)
         try:
-            await work.run(asked)
-        except Exception:  # a bug: the stream ends without a receipt, and the asking peer asks another
-            log.exception("bug=delegation peer=%s", peer[:10])
+            try:
+                await work.run(asked)
+            except Exception:  # a bug: the stream ends without a receipt, and the asking peer asks another
+                log.exception("bug=delegation peer=%s", call.peer[:10])
+            finally:
+                beat.stop()
+                self._note(work, call, began, trace)
+            await _end(asked, work.last)
+        except asyncio.CancelledError:
+            if not has_left(asked):  # we are being stopped
+                log.warning("answer_ended_by_stop peer=%s", call.peer[:10])
+                await _end(asked, work.stopped())
+                raise
         finally:
-            beat.stop()
-            now, sums, first_at = self._clock(), work.sums, work.first_at
-            self._telemetry.observe_served(work.status, *work.usage)
-            ttft_s = first_at - began if work.is_stream and first_at is not None else None
-            trace.ended(work.endpoint, work.agent, Ended(work.status, None, ttft_s, now - began, *work.usage))
-            self._allowance.spend(peer, site_of(asked.ip), 0, sums.work, now)
-            self._settling.given(peer, sums)
-            if work.is_in_vain:
-                self._allowance.failed(peer, now)
-        await asked.send(work.last, more=False)  # with the body's end, so that the connection is free at once
+            asked.watch(False)
+
+    def _note(self, work: Work, call: Call, began: float, trace: ServedTrace | None) -> None:
+        """What came of it."""
+        peer, usage, now = call.peer, work.usage, self._clock()
+        self._telemetry.observe_served(work.status, *usage)
+        if trace is not None:
+            ttft_s = work.first_at - began if work.is_stream and work.first_at is not None else None
+            trace.ended(work.endpoint, work.agent, Ended(work.status, None, ttft_s, now - began, *usage))
+        if work.sums is not None:
+            call.spending.comes_to(work.sums.work, now)
+            self._settling.given(peer, work.sums)
+        if work.is_in_vain:
+            self._allowance.failed(peer, now)
+
+
+async def _end(asked: Exchange, last: bytes) -> None:
+    """The last of an answer, with its body's end, so that the connection is free at once; mostly it is all of it."""
+    if asked.must_wait:
+        await asked.drained()
+    if asked.has_started:
+        asked.write(last, more=False)
+    else:
+        asked.write_whole(200, b"%bcontent-length: %d\r\n" % (EVENTS, len(last)), last)
 
 
 class _Beat:
@@ -141,6 +159,7 @@ class _Beat:
 
     def _look(self) -> None:
         if self._client.sent == self._sent and not self._client.must_wait:
+            self._work.begin(self._client)
             self._client.write(queued(self._work.loading), more=True)
         self._sent = self._client.sent
         self._timer = self._loop.call_later(self._interval_s, self._look)

@@ -24,11 +24,15 @@ from gateway.upstream import Patience, Reply, UpstreamError
 from gateway.wire.claims import wait_s
 from gateway.wire.streams.pour import Pour, Put
 
-_NOTHING = Sums()
+EVENTS = b"content-type: text/event-stream\r\n"  # nothing between two peers could read along, and keep any of it
 
 
 class Asker(Protocol):
     """Who asked, as far as frames are sent to it. An exchange is one (gateway/server/exchange.py)."""
+
+    has_started: bool  # the answer
+
+    def begin(self, status: int, lines: bytes, length: int | None) -> None: ...
 
     async def send(self, body: bytes, *, more: bool) -> None: ...
 
@@ -45,6 +49,7 @@ class Work:
     endpoint = agent = ""  # of the request, once it was read
     is_stream = False
     usage = 0, 0  # (prompt, completion) tokens once it is over, as Forwarder counts them
+    sums: Sums | None = None  # what of it was answered, also where it was hung up on
     last = b""  # what ends it: an answer in one piece, if it is one, and its receipt, or why there is none
 
     def __init__(
@@ -71,11 +76,6 @@ class Work:
         return None
 
     @property
-    def sums(self) -> Sums:
-        """What of it was answered, also where it was hung up on."""
-        return _NOTHING
-
-    @property
     def is_in_vain(self) -> bool:
         """Whether it came to nothing through the asking peer's doing: a request it may not send, or hung up on."""
         return self.is_unacceptable or self.status == "cancelled"
@@ -84,16 +84,21 @@ class Work:
         """What ends it when we are being stopped."""
         return self._ending(refusal_of(503, "stopping", None))
 
+    def begin(self, asker: Asker) -> None:
+        """Its answer is one in several pieces: frames may be sent to who asked."""
+        if not asker.has_started:
+            asker.begin(200, EVENTS, None)
+
     def note_sent(self, frame: bytes) -> None:
         """So much more of the answer goes out."""
         if self.first_at is None:
             self.first_at = self._clock()
         self._sent.update(frame)
 
-    def answered(self, receipt: Receipt) -> None:
-        """It is complete."""
+    def answered(self, receipt: Receipt, from_documents: bool | None = None) -> None:
+        """It is complete. `from_documents`: what a personal agent says of its answer."""
         self.status = "ok"
-        self.last += encode_receipt(receipt, self._sign)
+        self.last += encode_receipt(receipt, self._sign, from_documents)
 
     def refused(self, why: str) -> None:
         """It is nothing that a peer may send."""

@@ -51,14 +51,17 @@ def door_of(
 class Job:
     """One job, local or remote, that can be told to end."""
 
+    usage = 0, 0  # tokens that it read and wrote
+
     def __init__(self, door: Door, *, remote: bool) -> None:
         self._door, self._end = door, asyncio.Event()
         self.is_inside = False
         self.task = asyncio.create_task(self._remote() if remote else self._local())
 
     async def _remote(self) -> None:
-        with await self._door.remote_turn():
+        with await self._door.remote_turn() as turn:
             await self._stay()
+            turn.usage = self.usage
 
     async def _local(self) -> None:
         with await self._door.own_turn(0.0):

@@ -2,6 +2,7 @@
 
 from discovery.records import PeerId
 from gateway.capacity.allowance import PEERS_LIMIT, SITE_FACTOR, UNPROVED, Allowance, AllowanceConfig
+from gateway.capacity.quota import Spending
 
 ADA, BEN, CAT = PeerId("ada"), PeerId("ben"), PeerId("cat")
 CONFIG = AllowanceConfig(
@@ -68,31 +69,34 @@ def test_memory_is_bounded_however_many_ids_ask() -> None:
 
 def test_one_peer_s_quota_is_in_requests_and_in_tokens() -> None:
     config = AllowanceConfig(requests_per_s=1, tokens_per_s=10, burst_s=2)
-    for requests, work in ((2, 0.0), (0, 130.0)):
+    for requests, tokens in ((2, 0.0), (1, 130.0)):
         allowance = Allowance(config)
-        allowance.spend(ADA, "site", requests, work, 0.0)
+        for _ in range(requests):
+            spent(allowance, ADA, "site", 0.0).comes_to(tokens, 0.0)
 
-        assert not allowance.is_within_quota(ADA, "elsewhere", 0.0)
-        assert allowance.is_within_quota(BEN, "site", 0.0)
-        assert allowance.is_within_quota(ADA, "site", 2.0)
+        assert allowance.spends(ADA, "elsewhere", 0.0) is None
+        assert allowance.spends(BEN, "site", 0.0)
+        assert allowance.spends(ADA, "site", 2.0)
 
 
 def test_a_flood_of_a_hundred_names_from_one_address_has_four_times_one_quota() -> None:
     """Ten times the quota, by one name and by a hundred: what passes in a minute."""
     for names, most in ((1, 1), (100, SITE_FACTOR)):
-        allowance, passed = Allowance(AllowanceConfig(requests_per_s=2, burst_s=5)), 0
-        for tick in range(60 * 20):
-            peer = PeerId(f"sybil-{tick % names}")
-            if allowance.is_within_quota(peer, "192.0.2.1", tick / 20):
-                allowance.spend(peer, "192.0.2.1", 1, 0.0, tick / 20)
-                passed += 1
+        allowance = Allowance(AllowanceConfig(requests_per_s=2, burst_s=5))
+        asked = (allowance.spends(PeerId(f"sybil-{tick % names}"), "192.0.2.1", tick / 20) for tick in range(60 * 20))
 
-        assert passed <= most * 2 * (60 + 5) + 1
+        assert sum(map(bool, asked)) <= most * 2 * (60 + 5) + 1
 
 
 def test_a_rate_of_zero_is_no_limit() -> None:
     allowance = Allowance(AllowanceConfig(requests_per_s=0, tokens_per_s=0))
     for _ in range(1000):
-        allowance.spend(ADA, "site", 1, 1e6, 0.0)
+        spent(allowance, ADA, "site", 0.0).comes_to(1e6, 0.0)
 
-    assert allowance.is_within_quota(ADA, "site", 0.0)
+    assert allowance.spends(ADA, "site", 0.0)
+
+
+def spent(allowance: Allowance, peer: PeerId, site: str, now: float) -> Spending:
+    spending = allowance.spends(peer, site, now)
+    assert spending is not None
+    return spending

@@ -40,15 +40,15 @@ GUARDS = [
     Guard(
         "30: ten times the quota",
         "gateway/peering/hop/delegations.py",
-        "if not allowance.is_within_quota(peer, site, now):",
+        "if spending is None:",
         "if False:",
         "gateway/peering/test_settling.py::test_a_quota_refuses_before_the_engine_is_asked",
     ),
     Guard(
         "30: by a hundred names",
         "gateway/capacity/allowance.py",
-        "return self._peers.has_room(peer, now) and self._sites.has_room(site, now)",
-        "return self._peers.has_room(peer, now)",
+        "if not (mine.has_room(now) and together.has_room(now)):",
+        "if not mine.has_room(now):",
         "gateway/capacity/test_allowance.py::test_a_flood_of_a_hundred_names_from_one_address_has_four_times_one_quota",
     ),
     Guard(
