@@ -110,6 +110,7 @@ class Belief:
     late: list[Reservation] = field(default_factory=list)  # those of them that should have begun, and have not
     has_news: bool = True  # something was heard since `latest` was worked out, at `_expected_at`
     latest: Expected[float] | None = None  # what was expected last
+    moved: int = 0  # jobs of ours that came since then, less those that went, of which no news of the load has any
     _expected_at: float = -inf
     _taught: int = 0  # answers since `_teaches_from`
     _teaches_from: float = -inf
@@ -119,11 +120,21 @@ class Belief:
         return self.admission == "closed" and now - self.closed_at < CLOSED_S
 
     def expected(self, now: float) -> Expected[float]:
-        """What is expected of the peer at `now`, or was within FRESH_S while nothing was heard of it."""
-        known = self.latest
-        if known is None or self.has_news or not 0.0 <= now - self._expected_at < FRESH_S:
-            known = self.latest = expected(self.row(), self.config, now)
-            self._expected_at, self.has_news = now, False
+        """What is expected of the peer at `now`, or was within FRESH_S while nothing was heard of it.
+
+        Jobs of ours that come and go meanwhile count at once; while a slot is free, what their answers teach waits.
+        """
+        known, moved = self.latest, self.moved
+        if known is not None and not self.has_news and 0.0 <= now - self._expected_at < FRESH_S:
+            if not moved:
+                return known
+            backlog, free_from = known.backlog + moved, known.slots - 1.0
+            if backlog <= free_from >= known.backlog:
+                known = self.latest = beside(known, backlog)
+                self.moved = 0
+                return known
+        known = self.latest = expected(self.row(), self.config, now)
+        self._expected_at, self.has_news, self.moved = now, False, 0
         return known
 
     @property
@@ -194,9 +205,35 @@ class Belief:
             max(1.0, busy_s / seconds), pulse.tokens_in - last.tokens_in, pulse.tokens_out - last.tokens_out, busy_s
         )
 
+    def reserve(self, reservation: Reservation) -> None:
+        """Count a job that we dispatch, until its outcome: until news born after its arrival count it for us."""
+        self.reservations[reservation] = None
+        if reservation.arrives_at > self.last_arrival:
+            self.last_arrival = reservation.arrives_at
+        self._move(reservation, 1)
+
+    def give_back(self, reservation: Reservation, outcome: Outcome) -> None:
+        """Count it no more. Whatever its outcome says but that it went well is news."""
+        del self.reservations[reservation]
+        self._move(reservation, -1)
+        if self.late or not self._went_well(outcome):
+            self.has_news = True
+            if reservation in self.late:
+                self.late.remove(reservation)
+
+    def _move(self, reservation: Reservation, by: int) -> None:
+        if reservation.arrives_at > self.birth:
+            self.moved += by
+        else:
+            self.has_news = True
+
+    def _went_well(self, outcome: Outcome) -> bool:
+        """Whether it is an answer, of a peer that has not let us down."""
+        return outcome.status == "ok" and outcome.tokens > 0 and not self.failures and self.admission != "closed"
+
     def has_heard_enough(self, outcome: Outcome, now: float) -> bool:
         """Whether an answer says what TAUGHT before it have said within FRESH_S. What lets us down is always heard."""
-        if outcome.status != "ok" or outcome.tokens <= 0 or self.failures or self.admission == "closed":
+        if not self._went_well(outcome):
             return False
         if now - self._teaches_from >= FRESH_S:
             self._teaches_from, self._taught = now, 0

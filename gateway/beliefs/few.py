@@ -7,7 +7,7 @@ from operator import attrgetter
 from gateway.beliefs.belief import ADMISSION_LEVEL, Belief
 from gateway.beliefs.expected import Expected, side_by_side
 
-_HAS_NEWS, _LATEST = attrgetter("has_news"), attrgetter("latest")
+_HAS_NEWS, _MOVED, _LATEST = attrgetter("has_news"), attrgetter("moved"), attrgetter("latest")
 
 
 class Others:
@@ -48,4 +48,7 @@ class Few:
 
     def _is_overtaken(self) -> bool:
         """Whether something was heard of one: nobody has looked at it yet, or somebody else has."""
-        return any(map(_HAS_NEWS, self._beliefs)) or list(map(_LATEST, self._beliefs)) != self._latest
+        beliefs = self._beliefs
+        if any(map(_HAS_NEWS, beliefs)) or any(map(_MOVED, beliefs)):
+            return True
+        return list(map(_LATEST, beliefs)) != self._latest

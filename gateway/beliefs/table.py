@@ -175,11 +175,10 @@ class Beliefs:
         return self._beliefs[peer_id].ways if peer_id in self._beliefs else None
 
     def reserve(self, reservation: Reservation) -> None:
-        """Count a job we dispatch, until its outcome: until a pulse born after its arrival counts it for us."""
-        if (belief := self._touch(reservation.queue)) is not None:
-            belief.reservations[reservation] = None
-            if reservation.arrives_at > belief.last_arrival:
-                belief.last_arrival = reservation.arrives_at
+        """See Belief.reserve."""
+        if (belief := self._beliefs.get(reservation.queue)) is not None:
+            self._stale.add(reservation.queue)
+            belief.reserve(reservation)
 
     def observe_late(self, reservation: Reservation, is_late: bool) -> None:
         """A job of ours should have begun by now, and has not; or it has begun after all."""
@@ -192,12 +191,11 @@ class Beliefs:
 
         Of more than a few answers within a moment the rest teach nothing (`Belief.has_heard_enough`).
         """
-        belief = self._touch(reservation.queue)
+        belief = self._beliefs.get(reservation.queue)
         if belief is None or reservation not in belief.reservations:
             return
-        del belief.reservations[reservation]
-        if belief.late and reservation in belief.late:
-            belief.late.remove(reservation)
+        self._stale.add(reservation.queue)
+        belief.give_back(reservation, outcome)
         if belief.has_heard_enough(outcome, now):
             return
         belief.observe_outcome(reservation, outcome, now)

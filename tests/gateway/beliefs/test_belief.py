@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from discovery.records import COUNT_LIMIT, JOBS_LIMIT, SLOTS_LIMIT
 from gateway.beliefs.belief import FRESH_S, Outcome
+from gateway.beliefs.expected import beside
 from gateway.beliefs.queueing import wait
 from gateway.beliefs.table import Beliefs
 from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
@@ -459,3 +460,58 @@ def test_what_is_expected_stands_for_a_moment_while_nothing_is_heard() -> None:
         before = of.expected(10.0)
         tell()
         assert before is not of.expected(10.0)
+
+
+def moved(came: int, gone: int, slots: int, counted: int = 0) -> Beliefs:
+    """A peer that was looked at at 10.0; so many jobs of ours came and went since. `counted`: at its news of 5.0."""
+    table = beliefs(slots)
+    table.observe_load(PEER, 1 + counted, slots, "open", birth=5.0)
+    there = [reservation(at=4.0 if number < counted else 6.0) for number in range(2 + counted)]
+    for job in there:
+        table.reserve(job)
+    table[PEER].expected(10.0)
+    for _ in range(came):
+        table.reserve(reservation(at=10.0))
+    for job in there[counted : counted + gone]:
+        table.observe_outcome(job, Outcome(PEER, "ok", 1.0, 1.5, 20), 10.0)
+    return table
+
+
+@pytest.mark.parametrize(("came", "gone"), [(0, 0), (1, 0), (0, 1), (2, 1), (3, 2), (6, 0), (9, 0)])
+@pytest.mark.parametrize(("slots", "counted"), [(8, 0), (8, 2), (3, 0), (1, 0)])
+def test_jobs_of_ours_that_come_and_go_count_at_once(came: int, gone: int, slots: int, counted: int) -> None:
+    table = moved(came, gone, slots, counted)
+    before = table[PEER].latest
+
+    now = table[PEER].expected(10.0)
+
+    table[PEER].has_news = True
+    anew = table[PEER].expected(10.0)
+    assert before is not None
+    if before.backlog <= slots - 1 >= now.backlog:
+        assert now == beside(before, before.backlog + came - gone)  # what an answer taught waits
+        assert now.backlog == pytest.approx(anew.backlog, abs=0.3)
+    else:
+        assert now == anew
+
+
+@pytest.mark.parametrize("status", ["failed", "refused", "cancelled"])
+def test_what_does_not_go_well_counts_at_once(status: str) -> None:
+    table = moved(0, 0, slots=8)
+    job = next(iter(table[PEER].reservations))
+
+    table.observe_outcome(job, Outcome(PEER, status, None, 99.0, 0), 10.0)  # type: ignore[arg-type]
+
+    now = table[PEER].expected(10.0)
+    table[PEER].has_news = True
+    assert now == table[PEER].expected(10.0)
+
+
+def test_the_end_of_a_job_that_news_of_the_load_counted_makes_anew_what_is_expected() -> None:
+    """It is one of those that were seen there, and may have ended before or after."""
+    table = moved(0, 0, slots=8, counted=1)
+    before = table[PEER].expected(10.0)
+
+    table.observe_outcome(next(iter(table[PEER].reservations)), Outcome(PEER, "ok", 1.0, 1.5, 20), 10.0)
+
+    assert before[2:] != table[PEER].expected(10.0)[2:]

@@ -7,6 +7,7 @@ from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.few import Few
 from gateway.beliefs.table import Beliefs
 from tests.cluster import id_of
+from tests.gateway.beliefs.one_peer import PEER, reservation
 
 
 def test_nothing_is_worked_out_while_nothing_is_heard() -> None:
@@ -60,6 +61,17 @@ def test_what_is_heard_counts_also_where_somebody_else_looks_first() -> None:
 
     assert others.each[0] is alone
     assert others.columns.admission == [2.0]
+
+
+def test_a_job_of_ours_counts_at_once() -> None:
+    beliefs = Beliefs(BeliefConfig())
+    beliefs.add(PEER, 4)
+    few = Few([beliefs[PEER]])
+    before = few.expect(1.0)
+
+    beliefs.reserve(reservation(at=1.0))
+
+    assert before.columns.backlog[0] + 1.0 == few.expect(1.0).columns.backlog[0]
 
 
 def test_some_of_them_are_told_by_their_places() -> None:
