@@ -53,11 +53,20 @@ class Travel(msgspec.Struct, frozen=True):
     """Either what may be sent, or why the request stays here ("field:<name>", "endpoint:<name>").
 
     `guarded` names those of the fields that not every peer takes: one of 0.1.0, or of an open network, does not.
+    `fields` are None where it is known that they may, and is to be worked out which of them once they are sent.
     """
 
-    fields: Fields
+    fields: Fields | None
     pinned_by: str | None
     guarded: frozenset[str] = frozenset()
+
+
+FREE = Travel(None, None)  # of a request of which a look shows that nothing of it pins it, nor is guarded
+
+
+def is_free(request: Request) -> bool:
+    """Whether a look shows that a request may travel, whoever is trusted."""
+    return request.content.is_plain(_FREE)
 
 
 def may_travel(request: Request, *, trusted: bool) -> Travel:
@@ -95,6 +104,7 @@ def delegation(endpoint: str, agent: str, model: str, travel: Travel, *, continu
     """The body of POST /peer/1/delegate. `continues`: it ends with an unfinished answer, whose rest is asked for."""
     asked = {"endpoint": endpoint, "agent": agent, **({"continue": True} if continues else {})}
     head = msgspec.json.encode(asked)[:-1] + b',"body":'
+    assert travel.fields is not None, "may_travel tells which of its fields are sent"
     return (head, *write_fields({**travel.fields, "model": raw(model)}), b"}")
 
 
@@ -181,4 +191,5 @@ def _table(endpoint: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 _NULL = raw(None)
+_FREE = (TRAVELS | DROPPED) - {"n"}  # of a chat; `n` may ask for several answers
 _TABLES = {endpoint: _table(endpoint) for endpoint in ENDPOINTS}

@@ -107,6 +107,8 @@ class Rules:
             if rule.paths:
                 sought[f"paths of {rule.name}"] = partial(_has_path, _paths(rule.paths, home))
         self._reader = Reader(sought)
+        # What a conversation was about counts later, too: so topics are looked at in any case.
+        self._seeks = not self.needs_topics and all(rule.patterns or rule.words or rule.paths for rule in self.all)
 
     def __bool__(self) -> bool:
         return bool(self.all)
@@ -123,6 +125,13 @@ class Rules:
             if holds:
                 found = Verdict(rule.to, rule.name)
         return found
+
+    def clear(self, text: Buffer) -> bool:
+        """Whether a look shows that no rule holds for a body that is a text, without lists in which it may be split.
+
+        So it is where each looks for something in texts, and nothing of it stands in a short one.
+        """
+        return self._seeks and self._reader.is_clear(text)
 
     def explain(self, asked: Asked) -> list[tuple[Rule, bool | None]]:
         """Every rule, and whether it holds; None: that cannot be told."""

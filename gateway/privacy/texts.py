@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.privacy.media import without_media
-from gateway.privacy.spellings import Buffer, Spelling, Unreadable, slices, spellings
+from gateway.privacy.spellings import SLICE_BYTES, Buffer, Spelling, Unreadable, slices, spellings
 from gateway.wire.codec import UNREADABLE
 
 REMEMBERED = 1 << 14  # slices, at some hundred bytes each: one of each of so many conversations
@@ -52,6 +52,13 @@ class Reader:
             self._known.clear()
         read = self._known[key] = self._looked_at(str(part, "utf-8", "replace"))
         return read, True
+
+    def is_clear(self, text: Buffer) -> bool:
+        """Whether it is known, or soon told, that a text holds no sign; it is read where it has one slice at most."""
+        if len(text) > SLICE_BYTES:
+            return False
+        read, _ = self.read(text)
+        return read.is_whole and not read.signs
 
     def _looked_at(self, text: str) -> _Read:
         """A spelling at a time: all of them together are many times as large as the text."""

@@ -239,7 +239,7 @@ class Attempts(msgspec.Struct, eq=False):
         late_after_s = course.late_after_s if asks.request.stream else None
         if late_after_s is not None:
             upstream = Leavable(peer, candidate.peer_name, late_after_s, self._look_elsewhere, self._no_longer_late)
-        travel = asks.travel or around.decider.queries.travel(asks.request)
+        travel = around.decider.queries.travel(asks.request, asks.travel)
         target = of_peer(asks, travel, candidate, course.choice.reason, upstream, began)
         self._reserve(candidate, around.clock())
         if self.trace is None:

@@ -59,16 +59,20 @@ class Leaving:
         """The owner's."""
         return self._rules.all
 
-    def at_once(self, *, always: bool = False) -> Verdict | None:
-        """The verdict on any request where nothing of it is looked at; None: ask for it.
+    def at_once(self, text: bytes | None = None, *, always: bool = False) -> Verdict | None:
+        """The verdict where nothing of a request is looked at, or a look at what came is enough; None: ask for it.
 
-        That is so without rules, and while all who could answer run on this machine, unless `always`.
+        Nothing is without rules, and while all who could answer run on this machine, unless `always`. A look is enough
+        at `text`, a body without lists in which a text may be split, in which no rule finds what it looks for.
         """
         if not self._rules:
             return ANYWHERE
         if not always and self._node.roster.is_all_here:
             return UNASKED
-        return None
+        try:
+            return ANYWHERE if text is not None and self._rules.clear(text) else None
+        except Exception:  # a bug: the rules themselves say so
+            return None
 
     async def verdict(self, request: Request, came: Came, *, always: bool = False, is_quick: bool = False) -> Verdict:
         """How far this request may go. `is_quick`: decoding what came holds up nobody."""

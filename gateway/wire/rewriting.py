@@ -107,12 +107,12 @@ def write_known(
                 written[name] = msgspec.Raw(encoded)
     if known.SAID:
         written[known.SAID] = _write_said(getattr(known, known.SAID), images)
-    if not _is_written_so(body, fields, written) and _stands_twice(body, {**fields, **written}):
+    if not is_written_so(body, fields, written) and _stands_twice(body, {**fields, **written}):
         raise NotKnown("duplicate")
     return written
 
 
-def _is_written_so(body: bytes | msgspec.Raw, fields: CameFields, written: Fields) -> bool:
+def is_written_so(body: bytes | msgspec.Raw, fields: CameFields, written: Fields) -> bool:
     """Whether the body is what we would write, to the byte, as that of most SDKs is: then no key of it stands twice.
 
     A field takes at least its name, two quotes, a colon, its value and a comma or brace; an escaped name takes more.

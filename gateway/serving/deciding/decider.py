@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig
 from gateway.peering.probes import Peers
-from gateway.privacy.fields import Travel
+from gateway.privacy.fields import FREE, Travel
 from gateway.privacy.rules import ANYWHERE, UNASKED, Rules, Verdict
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.node import Node
@@ -98,8 +98,10 @@ class Decider:
             asked, is_quick = (endpoint, body, wishes.session, may_leave), is_quickly_read(endpoint, body, may_leave)
             read = self.queries.read
             request, travel = read(*asked) if is_quick else await asyncio.to_thread(read, *asked)
-        verdict = self.leaving.at_once(always=everybody) or await self.leaving.verdict(
-            request, came, always=everybody, is_quick=is_quick and body is came.body
+        is_as_it_came = body is came.body
+        text = body if travel is FREE and is_as_it_came else None
+        verdict = self.leaving.at_once(text, always=everybody) or await self.leaving.verdict(
+            request, came, always=everybody, is_quick=is_quick and is_as_it_came
         )
         self._telemetry.observe_stage("read", self._clock() - began)
         judged = None if self.queries.is_one else await self.queries.judged(request, wishes, judge_s)

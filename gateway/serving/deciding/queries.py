@@ -7,7 +7,7 @@ from msgspec import structs
 from discovery.records import PeerId
 from gateway.models.names import NamesConfig, summed_up
 from gateway.models.same import NAME_CHARS
-from gateway.privacy.fields import Travel, may_travel
+from gateway.privacy.fields import FREE, Travel, is_free, may_travel
 from gateway.privacy.rules import Verdict
 from gateway.routing.node import Node
 from gateway.routing.query import Query
@@ -48,7 +48,9 @@ class Queries:
         """What is asked, and, where it `may_leave` this machine, what of it may. Raises InvalidRequest."""
         try:
             request = asking_for_usage(read_request(endpoint, body, session))
-            return request, self._travel(request) if may_leave else None
+            if not may_leave:
+                return request, None
+            return request, FREE if is_free(request) else self._travel(request)
         except RecursionError as error:  # not too deep for the first decoder, but for who reads on
             raise _too_deep() from error
 
@@ -56,8 +58,10 @@ class Queries:
         """The same of what another process read, of which nothing leaves this machine."""
         return asking_for_usage(read.request(body))
 
-    def travel(self, request: Request) -> Travel:
-        """What of it may leave this machine. Raises InvalidRequest."""
+    def travel(self, request: Request, known: Travel | None = None) -> Travel:
+        """What of it may leave this machine, `known` where all of that is. Raises InvalidRequest."""
+        if known is not None and known.fields is not None:
+            return known
         try:
             return self._travel(request)
         except RecursionError as error:

@@ -3,6 +3,7 @@
 Each is worked out when it is first asked for: most requests go to our own engine byte for byte.
 """
 
+from collections.abc import Set
 from typing import Protocol
 
 import msgspec
@@ -11,9 +12,10 @@ from gateway.wire.codec import UNREADABLE, Fields, Pieces, pieces_of, read_field
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.known import KnownChat, NotKnown
 from gateway.wire.reading.turns import Said
-from gateway.wire.rewriting import CameFields, Known, write_known
+from gateway.wire.rewriting import CameFields, Known, is_written_so, write_known
 
 _FLAT = frozenset(KnownChat.__struct_fields__).difference(KnownChat.REWRITTEN)  # fields without fields but turns
+PLAIN_BYTES = 1 << 14
 _ESCAPED = b"\\u00"  # begins an ASCII letter that hides what a name is
 
 
@@ -87,6 +89,21 @@ class Content(msgspec.Struct, eq=False):
             return False
         has_others = body.find(b"[", body.find(b"[") + 1) >= 0
         return not has_others and _FLAT.issuperset(self._fields_that_came())
+
+    def is_plain(self, names: Set[str]) -> bool:
+        """Whether it came as we would write it, is short and flat, and has no fields but some of these.
+
+        A key that stands twice, or a list in which a text is split, is in none.
+        """
+        body, known = self._came, self.reading.known
+        if not isinstance(known, KnownChat) or not isinstance(body, bytes) or len(body) > PLAIN_BYTES:
+            return False
+        fields = self._fields_that_came()
+        return (
+            names >= fields.keys()
+            and self.is_flat(body)
+            and is_written_so(body, fields, {known.SAID: msgspec.Raw(msgspec.json.encode(known.messages))})
+        )
 
     @property
     def demands(self) -> str | None:

@@ -1,14 +1,16 @@
 """What of a body may leave this machine: one test a row of the table in docs/protocol.md."""
 
 import json
+import random
 import re
 from typing import Any
 
 import pytest
 
 from gateway.privacy import fields as table
-from gateway.privacy.fields import Travel, Unacceptable, delegation, may_travel, read_delegation, who_takes
+from gateway.privacy.fields import Travel, Unacceptable, delegation, is_free, may_travel, read_delegation, who_takes
 from gateway.wire.bodies import TURNS, begun_turn
+from gateway.wire.errors import InvalidRequest
 from gateway.wire.known import MAX_TOKENS_LIMIT, PROMPTS_LIMIT
 from gateway.wire.request import encode_request, read_request
 from gateway.wire.sampling import NUMBER_LIMIT, SAMPLING
@@ -449,3 +451,57 @@ def test_messages_beside_a_prompt_stay_here() -> None:
     """No engine reads them there, and nobody has judged them."""
     assert "field:messages" == travel_of({"prompt": "hi", "messages": MESSAGES}, endpoint="completions").pinned_by
     assert travel_of({"prompt": "hi", "messages": None}, endpoint="completions").pinned_by is None
+
+
+VALUES = [None, 0, 1, 2, -1, 0.5, True, "x", "auto", "low", [], ["a"], [1, 2], {}, {"a": 1}]
+WORDS = ["hi", "a: b", "[x]", "é", '\\u003a "q"', None, [{"type": "text", "text": "hi"}]]
+
+
+def drawn_body(lots: random.Random) -> bytes:
+    """A chat with fields and values drawn by lot, in one of the ways in which programs write."""
+    fields: list[tuple[str, Any]] = [("messages", [{"role": "user", "content": lots.choice(WORDS)}])]
+    names = sorted({*TRAVELS, *DROPPED, *DEFAULTS, "top_k", "response_format", "new"})
+    fields += [(lots.choice(names), lots.choice(VALUES)) for _ in range(lots.randrange(3))]
+    lots.shuffle(fields)
+    comma, colon = lots.choice([(",", ":"), (",", ":"), (", ", ": ")])
+    written = (json.dumps(value, separators=(comma, colon), ensure_ascii=lots.random() < 0.3) for _, value in fields)
+    body = comma.join(f'"{name}"{colon}{value}' for (name, _), value in zip(fields, written, strict=True))
+    twice = ['"role":"system","role"', '"r\\u006fle"', '"role"', '"role"', '"role"', '"role"']
+    return f"{{{body}}}".replace('"role"', lots.choice(twice)).encode()
+
+
+def test_what_a_look_sets_free_may_travel_whoever_is_trusted() -> None:
+    lots, free = random.Random(5), 0
+    for _ in range(4000):
+        body = drawn_body(lots)
+        try:
+            request = read_request("chat/completions", body)
+            if not is_free(request):
+                continue
+        except InvalidRequest:
+            continue
+        free += 1
+        for trusted in (False, True):
+            travel = may_travel(read_request("chat/completions", body), trusted=trusted)
+            assert (None, frozenset()) == (travel.pinned_by, travel.guarded), body
+            assert travel == may_travel(request, trusted=trusted)
+    assert free > 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"model": "m", "max_tokens": 5, "user": "alice", "stream": True}, True),
+        ({"n": 1}, False),
+        ({"top_k": 5}, False),
+        ({"stream_options": {"include_usage": True}}, False),
+        ({"stop": ["a"]}, False),
+    ],
+    ids=str,
+)
+def test_a_chat_of_texts_as_sdks_write_it_is_set_free_by_a_look(fields: dict[str, Any], expected: bool) -> None:
+    body = json.dumps({"messages": MESSAGES, **fields}, separators=(",", ":")).encode()
+
+    assert expected == is_free(read_request("chat/completions", body))
+    assert not is_free(read_request("chat/completions", body.replace(b"{", b"{ ", 1)))
+    assert not is_free(read_request("chat/completions", body.replace(b"hi", b"h" * (1 << 14))))

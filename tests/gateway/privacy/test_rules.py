@@ -219,3 +219,41 @@ def test_a_secret_across_two_slices_of_a_conversation_that_was_clean_is_found(at
     found = shipped.verdict(chat(f"{text[:at]} {SECRET} {text[at:]}"))
 
     assert ("anyone", "secrets") == (clean.reach, found.rule)
+
+
+LOOKS = [
+    (),
+    (Rule("secrets", "my machines", patterns=("api_key", "card")),),
+    (Rule("clients", "my machines", paths=("~/clients",), words=("falcon",)), Rule("mail", patterns=("email",))),
+    (Rule("phone", keys=("phone",), words=("falcon",)), Rule("health", topics=("medicine",), words=("falcon",))),
+    (Rule("all", "approved"), Rule("mail", patterns=("email",))),
+    (Rule("phone", keys=("phone",)),),
+]
+
+
+@pytest.mark.parametrize("given", LOOKS, ids=lambda given: "+".join(rule.name for rule in given))
+def test_what_a_look_clears_no_rule_keeps(given: tuple[Rule, ...]) -> None:
+    of, looked = rules(*given), 0
+    words = [
+        "fine weather",
+        "Falcon",
+        "~/clients/a",
+        "4111 1111 1111 1111",
+        "a@b.org",
+        SECRET,
+        ESCAPED,
+        "x" * SLICE_BYTES,
+    ]
+    for word in words:
+        asked = structs.replace(chat(word), may_split=False, key="phone", topics=frozenset({"medicine"}))
+        if of.clear(asked.body):
+            looked += 1
+            assert ANYWHERE == of.verdict(asked)
+    assert looked or any(rule.topics or not (rule.patterns or rule.words or rule.paths) for rule in given)
+
+
+def test_a_long_text_is_not_cleared_by_a_look() -> None:
+    """It would hold up others."""
+    of = rules(Rule("mail", patterns=("email",)))
+
+    assert [True, False] == [of.clear(b"x" * chars) for chars in (SLICE_BYTES, SLICE_BYTES + 1)]

@@ -96,7 +96,7 @@ class FixedDecider:
     def queries(self) -> "FixedDecider":
         return self
 
-    def travel(self, request: Request) -> Travel:
+    def travel(self, request: Request, known: Travel | None = None) -> Travel:
         return may_travel(request, trusted=True)
 
     async def choose(self, query: Query, waits_at: int | None) -> Choice:

@@ -191,3 +191,15 @@ async def test_what_a_rule_decided_is_counted_and_what_was_only_explained_is_not
     await verdict(asked, "the canary", always=True)
 
     assert {"here": 1} == asked.held
+
+
+async def test_a_text_in_which_nothing_stands_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a rule may hold, or looking fails, it is asked for."""
+    of = leaving(Rule("r", patterns=("card",)))
+
+    assert ANYWHERE == of.at_once(b"some words")
+    assert of.at_once(b"4111 1111 1111 1111") is None
+    assert of.at_once() is None
+    assert leaving(MEDICAL).at_once(b"some words") is None
+    monkeypatch.setattr(Rules, "clear", lambda self, text: 1 / 0)
+    assert of.at_once(b"some words") is None

@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 
 from discovery.records import Agent
+from gateway.privacy.fields import FREE
 from gateway.privacy.rules import Rule
 from gateway.serving.headers import read_headers
 from gateway.serving.leaving import Came
@@ -144,6 +145,21 @@ async def test_what_of_a_body_may_leave_is_looked_at_while_somebody_else_is_ther
         by_itself.travel, by_itself.query.reach, by_itself.choice.reason,
     )  # fmt: skip
     assert explained.travel == among_two.travel
+
+
+async def test_of_a_chat_of_texts_what_travels_is_worked_out_once_it_does(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """And what it says of itself is said in no rule's name."""
+    body = json.dumps({**CHAT, "user": "ann"}, separators=(",", ":")).encode()
+    async with desk(tmp_path, mine, theirs, alone=True) as ada:
+        await ada.meet()
+        decider = ada.dispatcher.decider
+        routed = await decider.decide("chat/completions", body, {})
+
+    assert routed.travel is FREE
+    assert (None, "anyone") == (routed.query.pinned_local, routed.query.reach)
+    assert {"messages"} == set(decider.queries.travel(routed.request, routed.travel).fields or ())
 
 
 async def test_what_a_worker_read_counts_as_long_as_all_of_it_stays_here(
