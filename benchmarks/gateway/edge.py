@@ -45,7 +45,7 @@ def main(port: int) -> None:
     sys.path.insert(0, str(Path.cwd()))
     from gateway.client.api_keys import ApiKeys
     from gateway.client.app import ClientApp, ClientConfig
-    from gateway.server.connection import Bounds
+    from gateway.server.bounds import Bounds
     from gateway.server.event_loop import new_event_loop
     from gateway.server.listeners import bind, places_for_programs, server
 

@@ -17,6 +17,7 @@ import msgspec
 from gateway.client.api_keys import ApiKeys
 from gateway.client.entrance.callers import Callers, Entrance, LetIn, request_id_of
 from gateway.client.entrance.paths import ENDPOINT_PATHS, OTHER_PATHS
+from gateway.client.entrance.unknown import UnknownCallers
 from gateway.client.page.files import is_page
 from gateway.server.answering import AsgiClient, Send
 from gateway.server.edge import (
@@ -32,7 +33,6 @@ from gateway.server.edge import (
 )
 from gateway.server.packing import PLAIN, charset_of, in_utf8, is_packed, unpacked
 from gateway.server.spool import spooled
-from gateway.server.unknown import UnknownCallers
 from gateway.serving.alive import KEEPALIVE_S as COMMENT_AFTER_S
 from gateway.serving.dispatch import Dispatcher
 from gateway.serving.others import Others

@@ -39,7 +39,8 @@ from gateway.peering.reach.relay import REACH_LIMIT_BYTES, REACH_PATH
 from gateway.peering.remote import DELEGATE_PATH
 from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
 from gateway.peering.settling import TAB_PATH
-from gateway.server.connection import Bounds, Connection
+from gateway.server.bounds import Bounds
+from gateway.server.connection import Connection
 from gateway.server.edge import ClientGone, read_pieces
 from gateway.server.exchange import Exchange
 from gateway.server.spool import spooled
@@ -80,7 +81,7 @@ class PeerConfig:
 
 
 class PeerApp:
-    """The app of the peer listener (gateway.server.connection.meeting)."""
+    """The app of the peer listener (gateway.server.turns.meeting)."""
 
     def __init__(
         self,

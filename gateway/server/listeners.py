@@ -15,10 +15,10 @@ from typing import Any
 from discovery.buffered import Buffered
 from discovery.heads import KnownHeads
 from discovery.strangers import site_of
-from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, ServerState, collect, meeting
-from gateway.server.exchange import Exchange
+from gateway.server.bounds import Bounds
+from gateway.server.connection import KEEPALIVE_S, Connection, ServerState, collect
 from gateway.server.places import Place, Places, PlacesConfig
-from gateway.server.turns import Turns
+from gateway.server.turns import Turns, meeting
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Server:
         self.grace_s = GRACE_S
         self.server_state = ServerState(heads=(bounds.heads or KnownHeads)(bounds.head_bytes))
         self._meet, self._tls = meeting(app), tls
-        self._places, self._bounds, self._turns = places, bounds, Turns[Exchange]()
+        self._places, self._bounds, self._turns = places, bounds, Turns()
         self._open = dict[Place, Connection]()
         self._arriving = set[asyncio.Task[None]]()
         self._stopped = asyncio.Event()

@@ -1,17 +1,33 @@
-"""How many requests begin in one turn of the event loop, so that a burst of them does not stand before all else."""
+"""How requests begin to be answered: each in a task of its own, and only so many in one turn of the event loop."""
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from gateway.server.exchange import Exchange
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # requests
 
+Meet = Callable[[Exchange], Coroutine[Any, Any, None]]  # answers a request
+UnderWay = set[asyncio.Task[None]]
 
-Request = TypeVar("Request")
+
+def meeting(app: Any) -> Meet:
+    """How `app` answers a request: an app of ours meets its exchange (`meet`), any other gets ASGI's messages."""
+
+    def by_messages(exchange: Exchange) -> Coroutine[Any, Any, None]:
+        answering: Coroutine[Any, Any, None] = app(exchange.scope(), exchange.receive, exchange.send_message)
+        return answering
+
+    meet: Meet = getattr(app, "meet", by_messages)
+    return meet
 
 
-class Turns(Generic[Request]):
+class Turns:
     """Begins requests in the order in which they came, AT_ONCE in each turn of the event loop.
 
     A loop that has read 64 requests runs all of them before it looks at its sockets again: the first words of those
@@ -20,20 +36,44 @@ class Turns(Generic[Request]):
 
     def __init__(self) -> None:
         self._begun = 0  # in this turn
-        self._waiting = deque[tuple[Callable[[Request], None], Request]]()
+        self._waiting = deque[_Waiting]()
 
-    def begin(self, work: Callable[[Request], None], request: Request) -> None:
-        """Call `work` with the request, now or in one of the next turns."""
+    def begin(self, exchange: Exchange, meet: Meet, under_way: UnderWay) -> None:
+        """Have `meet` answer a request, from now or one of the next turns on; its task is `under_way` until it ends."""
         if self._begun == AT_ONCE:
-            self._waiting.append((work, request))
+            self._waiting.append(_Waiting(exchange, meet, under_way))
             return
+        loop = asyncio.get_running_loop()
         if self._begun == 0:
-            asyncio.get_running_loop().call_soon(self._next)
+            loop.call_soon(self._next)
         self._begun += 1
-        work(request)
+        exchange.task = task = loop.create_task(_met(exchange, meet, under_way))
+        under_way.add(task)
 
     def _next(self) -> None:
         """The next turn, which those that wait have first."""
         waiting, self._begun = self._waiting, 0
         for _ in range(min(AT_ONCE, len(waiting))):
             self.begin(*waiting.popleft())
+
+
+class _Waiting(NamedTuple):
+    """What `begin` was given."""
+
+    exchange: Exchange
+    meet: Meet
+    under_way: UnderWay
+
+
+async def _met(exchange: Exchange, meet: Meet, under_way: UnderWay) -> None:
+    """Have a request answered, to its end; its task, which is this one, is then no longer under way."""
+    try:
+        await meet(exchange)
+    except asyncio.CancelledError:  # who serves it cancelled it, and it has told its client
+        pass
+    except Exception:
+        log.exception("bug=app")
+    if not exchange.is_complete and not exchange.is_gone:
+        log.error("bug=answer_without_end started=%s", exchange.has_started)
+        exchange.give_up()
+    under_way.discard(exchange.task)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from gateway.server.connection import met
 from gateway.server.turns import Turns
 from gateway.workers.far import FarExchange
 from gateway.workers.frames import FROM_WORKER, Came, FromWorker, Gone, Logged
@@ -19,8 +18,8 @@ Meet = Callable[..., Coroutine[Any, Any, None]]
 class Answering:
     """See the module. `link` is our end of the stream of messages."""
 
-    def __init__(self, meet: Meet, turns: Turns[FarExchange]) -> None:
-        """`meet` answers a request (gateway.server.connection.meeting). `turns`: of all workers.
+    def __init__(self, meet: Meet, turns: Turns) -> None:
+        """`meet` answers a request (gateway.server.turns.meeting). `turns`: of all workers.
 
         It is also given `let_in`, what the worker found, of a request that a worker let in and read.
         """
@@ -34,7 +33,8 @@ class Answering:
         if isinstance(frame, Came):
             exchange = FarExchange(frame, self._heads.head(frame.head), self.link.say, self._over)
             self._exchanges[frame.number] = exchange
-            self._turns.begin(self._begin, exchange)
+            meet = self._meet if exchange.let_in is None else partial(self._meet, let_in=exchange.let_in)
+            self._turns.begin(exchange, meet, self.tasks)
         elif (known := self._exchanges.get(frame.number)) is not None:
             if isinstance(frame, Gone):
                 del self._exchanges[frame.number]
@@ -51,8 +51,3 @@ class Answering:
 
     def _over(self, number: int) -> None:
         self._exchanges.pop(number, None)
-
-    def _begin(self, exchange: FarExchange) -> None:
-        meet = self._meet if exchange.let_in is None else partial(self._meet, let_in=exchange.let_in)
-        exchange.task = asyncio.get_running_loop().create_task(met(exchange, meet, self.tasks))
-        self.tasks.add(exchange.task)

@@ -48,7 +48,7 @@ ENDED = "this peer has ended: ask again when it runs, or another peer"
 
 
 class Carrying:
-    """A worker's app (gateway.server.connection.meeting). `say` sends a message to its owner."""
+    """A worker's app (gateway.server.turns.meeting). `say` sends a message to its owner."""
 
     def __init__(self, say: Callable[[Frame], None]) -> None:
         self._say = say

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gateway.server.connection import meeting
 from gateway.server.edge import AsgiApp
 from gateway.server.listeners import CLIENT_BOUNDS, GRACE_S, SAY_SO_S, Server, places_for_programs, server
-from gateway.server.turns import Turns
+from gateway.server.turns import Turns, meeting
 from gateway.workers.answering import Answering
-from gateway.workers.far import FarExchange
 from gateway.workers.frames import LetsIn, Stop
 
 AUTO_CORES, AUTO_WORKERS = 8, 4  # from so many cores on `auto` means so many workers
@@ -57,7 +55,7 @@ class Crew:
         self._stopped = asyncio.Event()
         self.wanted = self.ended = 0
         self._app, self._meet, self._descriptors, self._level, self._say = app, meeting(app), descriptors, level, say
-        self._turns, self._lets_in = Turns[FarExchange](), lets_in
+        self._turns, self._lets_in = Turns(), lets_in
         self._workers = set[_Worker]()
         self._here = dict[socket.socket, Server]()  # by listener, where no worker lived
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
+from gateway.client.entrance.hosts import is_allowed_host, is_allowed_origin
 from gateway.client.entrance.paths import ENDPOINT_PATHS
-from gateway.server.callers import is_allowed_host, is_allowed_origin
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.reading.elsewhere import Elsewhere
 

@@ -23,11 +23,12 @@ from discovery.session_heads import SessionHeads
 from gateway.client.api_keys import ApiKeys
 from gateway.client.app import ClientApp, ClientConfig
 from gateway.server.answering import AsgiClient
-from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, ServerState, meeting
+from gateway.server.bounds import Bounds
+from gateway.server.connection import KEEPALIVE_S, Connection, ServerState
 from gateway.server.edge import AsgiApp
 from gateway.server.fields import Head
 from gateway.server.places import Place
-from gateway.server.turns import Turns
+from gateway.server.turns import Turns, meeting
 from tests.gateway.workers.pair import pair
 
 BOUNDS = Bounds(head_bytes=1 << 16, first_head_s=60.0, linger_s=0.0)
@@ -264,7 +265,7 @@ class Side:
 
 def is_over(connection: Connection) -> bool:
     """Whether the last request was answered, and only the rest of its body may come: nothing is heard any more."""
-    last = connection._reading if connection._body_since is not None else None
+    last = connection._reading if connection._body is not None else None
     return last is not None and last.is_complete and not last.is_gone and not last.keeps_alive
 
 

@@ -5,12 +5,16 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from gateway.server.connection import Bounds, Meet
+from gateway.server.bounds import Bounds
 from gateway.server.edge import AsgiApp
 from gateway.server.listeners import Server, bind, server
 from gateway.server.places import PlacesConfig
+from gateway.server.turns import Meet
 
+HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 BOUNDS = Bounds(head_bytes=1024, first_head_s=5.0, body_s=60.0, linger_s=0.01)
 PLACES = PlacesConfig(in_all=16, for_strangers=12, for_a_site=8, for_a_peer=8)
 
@@ -72,3 +76,25 @@ async def said(reader: asyncio.StreamReader) -> bytes:
         except ConnectionError:
             pass
     return told
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Reads the whole body, and answers how long it was."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message["body"]), message["more_body"]
+    await answer(send, b"%d" % size)
+
+
+async def refuse(scope: Any, receive: Any, send: Any) -> None:
+    """Answers without a look at the body."""
+    await answer(send, b"no")
+
+
+async def answer(send: Any, body: bytes) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})

@@ -7,8 +7,7 @@ import httptools
 import pytest
 
 from gateway.server.fields import Head, lines_of, read_fields, size_of, without_offer
-from tests.gateway.server.serving import said, serving
-from tests.gateway.server.test_connection import answer
+from tests.gateway.server.serving import answer, said, serving
 
 HOST = b"host: x\r\n"
 CHUNKS, LENGTH = b"transfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", b"content-length: 4\r\n\r\nbody"

@@ -6,6 +6,7 @@ Attacks 15 to 27 of docs/results/security.md: who connects, what is signed, and 
 from tests.guards import Guard, checked
 
 CLIENT, AUTH = "discovery/test_client.py::", "discovery/test_request_auth.py::"
+READING, BOUNDS = "gateway/server/test_reading.py::", "gateway/server/test_bounds.py::"
 CONNECTION, EXCHANGE = "gateway/server/test_connection.py::", "gateway/server/test_exchange.py::"
 GUARDS = [
     Guard(
@@ -66,30 +67,30 @@ GUARDS = [
     ),
     Guard(
         "20, 43: a foreign Host",
-        "gateway/server/callers.py",
+        "gateway/client/entrance/hosts.py",
         "return name in LOCAL_NAMES or name in allowed or _is_address(name)",
         "return name in LOCAL_NAMES or name in allowed or bool(name)",
-        "gateway/server/test_callers.py::test_host_table",
+        "gateway/client/entrance/test_hosts.py::test_host_table",
     ),
     Guard(
         "20: a Host that hides its end",
-        "gateway/server/callers.py",
+        "gateway/client/entrance/hosts.py",
         'return urlsplit(url).hostname or ""',
         'return url.lower().partition("#")[2] or urlsplit(url).hostname or ""',
-        "gateway/server/test_callers.py::test_host_table",
+        "gateway/client/entrance/test_hosts.py::test_host_table",
     ),
     Guard(
         "21: read in two ways",
-        "gateway/server/connection.py",
-        "self._refuse(*_refusal(error))",
+        "gateway/server/reading.py",
+        "self.refuse(*_refusal(error))",
         "pass",
-        f"{CONNECTION}test_what_two_readers_could_read_in_two_ways_is_refused",
+        f"{READING}test_what_two_readers_could_read_in_two_ways_is_refused",
     ),
     Guard(
         "21: a known head within another request",
-        "gateway/server/connection.py",
-        "elif self._is_between and",
-        "elif",
+        "gateway/server/reading.py",
+        "if self._is_between and",
+        "if",
         f"{EXCHANGE}test_a_known_head_is_one_only_where_a_message_begins",
     ),
     Guard(
@@ -122,10 +123,10 @@ GUARDS = [
     ),
     Guard(
         "10: a million chunks",
-        "gateway/server/connection.py",
-        "if self._pieces > PIECES_FREE + self._body_bytes // PIECE_BYTES:",
+        "gateway/server/bounds.py",
+        "if self.pieces > PIECES_FREE + self._bytes // PIECE_BYTES:",
         "if False:",
-        f"{CONNECTION}test_a_body_of_many_tiny_chunks_is_refused",
+        f"{BOUNDS}test_a_body_of_many_tiny_chunks_is_refused",
     ),
     Guard(
         "22: a head byte by byte",
@@ -136,17 +137,17 @@ GUARDS = [
     ),
     Guard(
         "22: a head without end",
-        "gateway/server/connection.py",
+        "gateway/server/reading.py",
         "if self._unparsed > self._bounds.head_bytes:",
         "if False:",
-        f"{CONNECTION}test_a_head_without_end_is_refused_when_it_is_too_long",
+        f"{READING}test_a_head_without_end_is_refused_when_it_is_too_long",
     ),
     Guard(
         "22: a body byte by byte",
         "gateway/server/connection.py",
-        "elif self._body_since is not None and self._is_slow(self._body_since, now):",
+        "elif self._body is not None and self._body.is_slow(now, self._bounds, waits_for_us=self.flow.read_paused):",
         "elif False:",
-        f"{CONNECTION}test_a_body_comes_at_a_least_rate",
+        f"{BOUNDS}test_a_body_comes_at_a_least_rate",
     ),
     Guard(
         "22: an answer that nobody reads",
@@ -192,10 +193,10 @@ GUARDS = [
     ),
     Guard(
         "43: a page of another site",
-        "gateway/server/callers.py",
+        "gateway/client/entrance/hosts.py",
         'return name == "localhost" or (_is_address(name) and ip_address(name).is_loopback)',
         "return bool(name)",
-        "gateway/server/test_callers.py::test_origin_table",
+        "gateway/client/entrance/test_hosts.py::test_origin_table",
     ),
     Guard(
         "43: nobody asks",

@@ -12,7 +12,7 @@ import pytest
 from discovery.identity import Identity
 from discovery.pinned import any_certificate
 from gateway.server import listeners
-from gateway.server.connection import Bounds
+from gateway.server.bounds import Bounds
 from gateway.server.listeners import (
     PortTaken,
     bind,

@@ -1,29 +1,55 @@
 """A burst of requests begins in its order, a few in each turn of the event loop."""
 
 import asyncio
+from typing import cast
 
+from gateway.server.exchange import Exchange
 from gateway.server.turns import AT_ONCE, Turns
 
 
-async def test_a_burst_begins_in_its_order_and_a_few_in_each_turn() -> None:
-    turns, begun, seen = Turns[int](), list[int](), list[int]()
-    for number in range(3 * AT_ONCE + 1):
-        turns.begin(begun.append, number)
-    while len(begun) < 3 * AT_ONCE + 1:
-        seen.append(len(begun))
-        await asyncio.sleep(0)
-        if len(seen) == 2:  # one that comes later goes behind those that wait
-            turns.begin(begun.append, -1)
+class Numbered:
+    """What Turns needs of an exchange."""
 
-    assert [AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE] == seen
+    task: asyncio.Task[None]
+    is_complete = True
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class Begun:
+    """Begins requests by number, and notes which were met."""
+
+    def __init__(self) -> None:
+        self.turns, self.met, self.under_way = Turns(), list[int](), set[asyncio.Task[None]]()
+
+    def begin(self, number: int) -> None:
+        self.turns.begin(cast(Exchange, Numbered(number)), self._meet, self.under_way)
+
+    async def _meet(self, exchange: Exchange) -> None:
+        self.met.append(cast(Numbered, exchange).number)
+
+
+async def test_a_burst_begins_in_its_order_and_a_few_in_each_turn() -> None:
+    begun, seen = Begun(), list[int]()
+    for number in range(3 * AT_ONCE + 1):
+        begun.begin(number)
+    while len(begun.met) < 3 * AT_ONCE + 1:
+        await asyncio.sleep(0)
+        seen.append(len(begun.met))
+        if len(seen) == 2:  # one that comes later goes behind those that wait
+            begun.begin(-1)
     await asyncio.sleep(0)
-    assert [*range(3 * AT_ONCE + 1), -1] == begun
+
+    assert [AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE] == seen[:3]
+    assert ([*range(3 * AT_ONCE + 1), -1], set()) == (begun.met, begun.under_way)
 
 
 async def test_one_after_the_other_begins_at_once() -> None:
-    turns, begun = Turns[int](), list[int]()
+    begun = Begun()
     for number in range(3 * AT_ONCE):
-        turns.begin(begun.append, number)
-        assert number == begun[-1]
+        begun.begin(number)
+        assert 1 == len(begun.under_way)
         await asyncio.sleep(0)
+        assert number == begun.met[-1]
         await asyncio.sleep(0)

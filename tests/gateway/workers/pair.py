@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.server.connection import meeting
 from gateway.server.exchange import Exchange
-from gateway.server.turns import Turns
+from gateway.server.turns import Turns, meeting
 from gateway.workers.answering import Answering
 from gateway.workers.carrying import Carrying
 from gateway.workers.frames import FROM_OWNER

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.server.callers import is_allowed_host, is_allowed_origin
+from gateway.client.entrance.hosts import is_allowed_host, is_allowed_origin
 
 
 @pytest.mark.parametrize(

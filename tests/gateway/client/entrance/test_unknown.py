@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.server.unknown import AT_ONCE, PAUSE_S, PER_S, UnknownCallers
+from gateway.client.entrance.unknown import AT_ONCE, PAUSE_S, PER_S, UnknownCallers
 
 
 def test_a_site_is_answered_at_once_only_so_often() -> None:
