@@ -4,6 +4,7 @@ A conversation is sent whole at every turn: what was found in a slice of it is r
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from hashlib import sha256
 from math import inf
 from typing import Any, NamedTuple
@@ -91,7 +92,7 @@ class Texts:
         """
         self._body, self._files, self._may_split = body, files, may_split
         self._reader, self._new_bytes = reader, new_bytes
-        self._found: set[str] | None = None
+        self._found: AbstractSet[str] | None = None
         self._is_whole = True  # whether all of it could be read
 
     def have(self, *signs: str) -> bool | None:
@@ -102,7 +103,11 @@ class Texts:
             return True
         return False if self._is_whole else None
 
-    def _look(self) -> set[str]:
+    def _look(self) -> AbstractSet[str]:
+        if not (self._may_split or self._files) and len(self._body) <= SLICE_BYTES:  # one slice, as of most
+            read, _ = self._reader.read(self._body, self._new_bytes)
+            self._is_whole = read.is_whole
+            return read.signs
         found, left_bytes = set[str](), self._new_bytes
         for text in self._texts():
             for part in slices(text):

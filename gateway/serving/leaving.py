@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -29,6 +28,7 @@ INLINE_BYTES = 1 << 14  # of a request that were not read before; where more are
 TOPIC_S = 2.0  # s that a turn may take to be judged; the next rule is that it stays here
 TOPIC_SHARE = 0.25  # of what a text is about, from which on it is about that category
 _MEDIA = frozenset(MEDIA_NEEDS.values())
+_NONE = frozenset[str]()
 REMEMBERED = 4096  # conversations of which the topics are remembered: turns that were judged once go on being sent
 
 
@@ -78,7 +78,9 @@ class Leaving:
         """How far this request may go. `is_quick`: decoding what came holds up nobody."""
         if (known := self.at_once(always=always)) is not None:
             return known
-        verdict = await self._asked(await self._of(request, came), is_quick=is_quick)
+        topics = await self._topics_of(request) if self._rules.needs_topics else _NONE
+        asked = _of(request, came, topics)
+        verdict = self._asked_at_once(asked, is_quick) or await self._asked(asked)
         return verdict if always else self._counted(verdict)
 
     async def of_other(self, request: OtherRequest, headers: Mapping[str, str], key: str) -> Verdict:
@@ -90,11 +92,12 @@ class Leaving:
         files = tuple((part.begin, part.end) for part in request.parts if part.filename is not None)
         models = (request.model or "auto",)
         asked = Asked(request.body, is_json, models, headers, attached, key, None, files)
-        return self._counted(await self._asked(asked))
+        return self._counted(self._asked_at_once(asked) or await self._asked(asked))
 
     async def explain(self, request: Request, came: Came) -> tuple[Verdict, list[tuple[Rule, bool | None]]]:
         """The verdict, and of every rule whether it holds; None: that cannot be told."""
-        asked = await self._of(request, came)
+        topics = await self._topics_of(request) if self._rules.needs_topics else _NONE
+        asked = _of(request, came, topics)
         return await self._asked(asked), await asyncio.to_thread(self._rules.explain, asked)
 
     def _counted(self, verdict: Verdict) -> Verdict:
@@ -102,22 +105,22 @@ class Leaving:
             self.held[verdict.rule] += 1
         return verdict
 
-    async def _asked(self, asked: Asked, *, is_quick: bool = False) -> Verdict:
+    def _asked_at_once(self, asked: Asked, is_quick: bool = False) -> Verdict | None:
+        """What the rules say, where reading what is new holds up nobody; None: ask them in a thread."""
+        if not is_quick and len(asked.body) > INLINE_BYTES:
+            return None
         try:
-            with suppress(TakesLong):
-                if is_quick or len(asked.body) <= INLINE_BYTES:
-                    return self._rules.verdict(asked, INLINE_BYTES)
-            return await asyncio.to_thread(self._rules.verdict, asked)
-        except Exception as error:  # a bug: nothing of the request is said, and it stays here
-            log.error("privacy_not_judged why=%s", type(error).__name__)
-            return Verdict("this machine", "not_judged", is_told=False)
+            return self._rules.verdict(asked, INLINE_BYTES)
+        except TakesLong:
+            return None
+        except Exception as error:
+            return _not_judged(error)
 
-    async def _of(self, request: Request, came: Came) -> Asked:
-        topics = await self._topics_of(request) if self._rules.needs_topics else frozenset[str]()
-        return Asked(
-            came.body, not request.content.is_flat(came.body), (request.model, *request.instead), came.headers,
-            request.needs & _MEDIA, came.key, topics,
-        )  # fmt: skip
+    async def _asked(self, asked: Asked) -> Verdict:
+        try:
+            return await asyncio.to_thread(self._rules.verdict, asked)
+        except Exception as error:
+            return _not_judged(error)
 
     async def _topics_of(self, request: Request) -> frozenset[str] | None:
         """What the turns that routing reads are about, and what this conversation was about before.
@@ -139,3 +142,16 @@ class Leaving:
         while len(self._topics) > REMEMBERED:
             self._topics.popitem(last=False)
         return found if is_told else None
+
+
+def _of(request: Request, came: Came, topics: frozenset[str] | None) -> Asked:
+    return Asked(
+        came.body, not request.content.is_flat(came.body), (request.model, *request.instead), came.headers,
+        request.needs & _MEDIA, came.key, topics,
+    )  # fmt: skip
+
+
+def _not_judged(error: Exception) -> Verdict:
+    """A bug: nothing of the request is said, and it stays here."""
+    log.error("privacy_not_judged why=%s", type(error).__name__)
+    return Verdict("this machine", "not_judged", is_told=False)

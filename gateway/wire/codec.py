@@ -10,7 +10,8 @@ costs a fraction of that.
 
 import re
 from codecs import utf_8_decode
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,7 @@ _VALUE, _COMMA, _BACKSLASH = 32, 8, 1  # what each costs, as measured, in units 
 Pieces = tuple[bytes | memoryview, ...]  # of one body or value, to be sent one after the other
 Value = msgspec.Raw | Pieces
 Fields = Mapping[str, Value]
+_VIEW: Callable[[Any], memoryview] = memoryview
 
 
 def read_fields(body: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
@@ -38,12 +40,18 @@ def read_fields(body: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
 
 def write_fields(fields: Fields) -> Pieces:
     """The object with these fields, in one piece; values over LARGE_BYTES are pieces of their own, not copied."""
-    if all(isinstance(value, msgspec.Raw) and len(memoryview(value)) <= LARGE_BYTES for value in fields.values()):
+    values = fields.values()
+    if tuple not in map(type, values) and max(sizes_of(values), default=0) <= LARGE_BYTES:
         return (msgspec.json.encode(fields),)
     pieces: list[bytes | memoryview] = []
     for name, value in fields.items():
         pieces += [(b"," if pieces else b"{") + msgspec.json.encode(name) + b":", *pieces_of(value)]
     return (*pieces, b"}")
+
+
+def sizes_of(values: Iterable[Value]) -> Iterator[int]:
+    """How long each of some values is that are no pieces."""
+    return map(len, map(_VIEW, values))
 
 
 def pieces_of(value: Value) -> Pieces:

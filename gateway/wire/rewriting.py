@@ -18,6 +18,7 @@ from gateway.wire.codec import (
     has_more_values,
     is_utf8,
     pieces_of,
+    sizes_of,
 )
 from gateway.wire.known import (
     BODY_LIMIT_BYTES,
@@ -89,7 +90,9 @@ def write_known(
     `parts` are those of its messages that are not text; large images are pieces of their own and not copied.
     Raises NotKnown.
     """
-    images = [_picture(part) for part in parts if isinstance(part, ImagePart | InputImage | ImageBlock)]
+    images = (
+        [_picture(part) for part in parts if isinstance(part, ImagePart | InputImage | ImageBlock)] if parts else ()
+    )
     if not all(map(_is_inline, images)):
         raise NotKnown(f"{known.SAID}.{'image_url' if isinstance(known, KnownChat) else 'image'}")
     written: dict[str, Value] = {}
@@ -117,8 +120,7 @@ def is_written_so(body: bytes | msgspec.Raw, fields: CameFields, written: Fields
 
     A field takes at least its name, two quotes, a colon, its value and a comma or brace; an escaped name takes more.
     """
-    values_bytes = sum([len(memoryview(value)) for value in fields.values()])
-    least_bytes = 1 + len("".join(fields)) + 4 * len(fields) + values_bytes
+    least_bytes = 1 + len("".join(fields)) + 4 * len(fields) + sum(sizes_of(fields.values()))
     return len(memoryview(body)) == least_bytes and written.items() <= fields.items()
 
 
@@ -156,7 +158,7 @@ def _picture(part: ImagePart | InputImage | ImageBlock) -> _Picture:
 
 
 def _write_said(said: object, images: Sequence[_Picture]) -> Value:
-    large = [image for image in images if len(memoryview(image.url)) > LARGE_BYTES]
+    large = [image for image in images if len(memoryview(image.url)) > LARGE_BYTES] if images else ()
     if not large:
         return msgspec.Raw(msgspec.json.encode(said))
     urls = [memoryview(image.url) for image in large]

@@ -255,13 +255,16 @@ class PeerReply:
             raise self._cut_short("it has more events than what was asked for can have")
         event = self._ready.popleft()
         name = name_of(event)
-        if not name and not event.is_done and not event.is_object:
-            raise self._cut_short("it sent an event that is no JSON object")
-        if not name and event.name and not self._allowed.may_name:
-            raise self._cut_short(f"it sent the event `{event.name[:40].decode('latin-1')}`, which this API has not")
+        if not name:
+            if not event.is_done and not event.is_object:
+                raise self._cut_short("it sent an event that is no JSON object")
+            if event.name and not self._allowed.may_name:
+                raise self._cut_short(
+                    f"it sent the event `{event.name[:40].decode('latin-1')}`, which this API has not"
+                )
+            self._most.event(len(event.data))
         if name in self.HASHED:
             self._seen.update(event.raw)
-            self._most.event(len(event.data))
             if not self._allowed.may_call and calls_tool(event.data):
                 raise self._cut_short("it calls a tool, and was offered none")
         return event

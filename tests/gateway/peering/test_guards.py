@@ -82,7 +82,7 @@ GUARDS = [
     Guard(
         "31: no JSON",
         "gateway/peering/hop/reply.py",
-        "if not name and not event.is_done and not event.is_object:",
+        "if not event.is_done and not event.is_object:",
         "if False:",
         f"{BAD_REPLIES}test_garbage_is_an_error_and_reaches_no_client",
     ),
