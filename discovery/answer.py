@@ -55,7 +55,7 @@ class Sink(Protocol):
 
     @property
     def at(self) -> float:
-        """When it last took one, by the event loop's time."""
+        """When it last took one, by the event loop's time; before all times until then."""
         ...
 
     def take(self, piece: bytes) -> bool:

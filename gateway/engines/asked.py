@@ -153,15 +153,17 @@ class Answering:
         """See gateway.upstream.reads. Raises UpstreamError."""
         splitter, wait_s, is_complete = EventSplitter(with_comments=True), self._patience.first_event_s, False
         last = deque[bytes](maxlen=2)  # events or reads of them: the last may tell the usage, the one before the end
+        sink: Pour | None = None  # once there was an event, and between two
         if pour is not None:
             pour.tell(last.append)
         try:
             while True:
-                if pour is not None and pour.is_open and splitter.is_between:
-                    piece = await self._answer.piece(wait_s, pour)
-                    pour.tell_on()
-                else:
-                    piece = await self._answer.piece(wait_s)
+                piece = await self._answer.piece(wait_s, sink)
+                if sink is not None:
+                    sink.tell_on()
+                elif pour is not None and splitter.is_between and pour.take(piece):
+                    sink, wait_s = pour, self._patience.idle_s
+                    continue
                 if not piece:
                     if not is_complete and not _has_finished(last):
                         raise self._cut_short(None)
@@ -176,6 +178,7 @@ class Answering:
                         last.append(event.raw)
                         if event.is_done:
                             break
+                sink = pour if splitter.is_between and wait_s == self._patience.idle_s else None
                 if came:
                     yield came
                     if came[-1].is_done:

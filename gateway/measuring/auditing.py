@@ -210,7 +210,7 @@ class Collected:
         except (OversizedEvent, EngineError):
             self._is_broken = True
 
-    def outlet(self, pour: object) -> None:
+    def outlet(self, pour: object, content_type: str, headers: Mapping[str, str]) -> None:
         """None: they are read."""
 
     async def comment(self, said: bytes) -> None:

@@ -22,7 +22,7 @@ from gateway.wire.codec import has_more_values, takes_long
 from gateway.wire.errors import NO_PATH, says_model
 from gateway.wire.known import VALUES_LIMIT
 from gateway.wire.request import Request, encode_request
-from gateway.wire.streams.pour import Pour
+from gateway.wire.streams.pour import Pour, Put
 from gateway.wire.tokens import Meter
 
 
@@ -126,7 +126,13 @@ class Delegated(Work):
             self._sent.update(events)
             meter.seen.plain(events, events.count(b"\n\n"))
 
-        pour = Pour(asyncio.get_running_loop().time, note)
+        def outlet(pour: Pour) -> Put | None:
+            self.begin(asker)
+            if self.first_at is None:
+                self.first_at = self._clock()
+            return asker.outlet(pour)
+
+        pour = Pour(asyncio.get_running_loop().time, outlet, note)
         try:
             async for events in reads(reply, pour):
                 frames = list[bytes]()
@@ -141,8 +147,6 @@ class Delegated(Work):
                 elif came:
                     self.begin(asker)
                     await asker.send(came, more=True)
-                    if not pour.is_open:
-                        pour.open(asker.outlet(pour))
         finally:
             pour.close()
 

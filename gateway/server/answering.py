@@ -51,7 +51,9 @@ class AsgiClient:
         self.is_complete = not more
         await self.send_message({"type": "http.response.body", "body": body, "more_body": more})
 
-    def outlet(self, pour: Poured) -> Callable[[bytes], bool] | None:
+    def outlet(
+        self, pour: Poured, content_type: str = "", headers: Mapping[str, str] = NOTHING
+    ) -> Callable[[bytes], bool] | None:
         """What writes at once (see Client): nothing."""
         return None
 

@@ -136,7 +136,7 @@ class Exchange(AsgiClient):
 
     def lose(self) -> None:
         """The client has hung up."""
-        self.is_gone = True
+        self.is_gone, self._is_streaming = True, False
         if self._news is not None:
             self._news.set()
         self._cancel()
@@ -261,6 +261,9 @@ class Exchange(AsgiClient):
     # --- the answer, as a client of our own apps ---
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        self._start(status, content_type, headers)
+
+    def _start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         fields = self.fields(content_type, headers)
         length = fields.get("content-length")
         self.begin(status, lines_of(fields), None if length is None else int(length))
@@ -279,26 +282,27 @@ class Exchange(AsgiClient):
             await self.drained()
         self.write(body, more=more)
 
-    def outlet(self, pour: Poured) -> Callable[[bytes], bool]:
-        """See gateway.serving.relaying.Client."""
+    def outlet(
+        self, pour: Poured, content_type: str = "", headers: Mapping[str, str] = NOTHING
+    ) -> Callable[[bytes], bool] | None:
+        if self.must_wait or self.is_gone:
+            return None
+        if not self.has_started:
+            self._start(200, content_type, headers)
         self._sent, self._pour = self.sent, pour
-        flow, write = self.connection.flow, self.write
+        flow, transport = self.connection.flow, self.connection.transport
 
         def put(events: bytes) -> bool:
-            if flow.write_paused or self.is_gone:
+            if flow.write_paused:
                 return False
-            write_chunk(b"%x\r\n%b\r\n" % (len(events), events))
+            if self._is_streaming:  # as all but the first are
+                transport.write(b"%x\r\n%b\r\n" % (len(events), events))
+            elif self.must_wait or self.is_gone:
+                return False
+            else:
+                self.write(events, more=True)
             return True
 
-        def put_otherwise(events: bytes) -> bool:
-            if self.must_wait or self.is_gone:
-                return False
-            write(events, more=True)
-            return True
-
-        if not self._is_streaming:
-            return put_otherwise
-        write_chunk = self.connection.transport.write
         return put
 
     async def comment(self, said: bytes) -> None:

@@ -84,9 +84,13 @@ class KeptAlive:
         await self._client.send(body, more=more, count=count)
         self._is_sending, self._last = False, self._loop.time()
 
-    def outlet(self, pour: Pour) -> Put | None:
-        self._pour = pour
-        return self._client.outlet(pour)
+    def outlet(self, pour: Pour, content_type: str, headers: Mapping[str, str]) -> Put | None:
+        if self._is_open and not self._has_started:  # what headers would say is told first
+            return None
+        put = self._client.outlet(pour, content_type, headers)
+        if put is not None:
+            self._has_started, self._pour = True, pour
+        return put
 
     async def comment(self, said: bytes) -> None:
         """An engine's sign of life, which counts as one of ours."""

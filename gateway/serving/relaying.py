@@ -6,6 +6,7 @@ Knows a reply and a client to write to; knows nothing of who else might answer.
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -48,10 +49,10 @@ class Client(Protocol):
         """Write a piece of the body, which is so many events; not `more`: it is the last."""
         ...
 
-    def outlet(self, pour: Pour) -> Put | None:
-        """What writes whole events at once, behind the first piece; None: this client has no such way.
+    def outlet(self, pour: Pour, content_type: str, headers: Mapping[str, str]) -> Put | None:
+        """What writes whole events at once as they pass by `pour`, which counts them as sent; None: nothing does now.
 
-        What passes by `pour` is written by it, and counts as sent.
+        An answer that has not started does with it.
         """
         ...
 
@@ -168,7 +169,7 @@ class Relay(msgspec.Struct, eq=False):
         await client.send(b"".join(events), more=False)
 
     async def _relay_events(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
-        pour = Pour(asyncio.get_running_loop().time, self._poured)
+        pour = Pour(asyncio.get_running_loop().time, partial(self._outlet, client, headers), self._poured)
         try:
             await self._relay_each(reply, client, headers, pour)
         finally:
@@ -201,8 +202,6 @@ class Relay(msgspec.Struct, eq=False):
                     is_done = event.is_done
                     sent.append(self._rename(event.raw))
             await self._send(client, sent, more=not is_done)
-            if not (goes_on or is_done or pour.is_open or self.first_event_at is None):
-                pour.open(self._renaming(client.outlet(pour)))
         if not is_done:
             await client.send(b"", more=False)
 
@@ -214,9 +213,11 @@ class Relay(msgspec.Struct, eq=False):
             await client.send(b"".join(events), more=more, count=len(events))
             events.clear()
 
-    def _renaming(self, put: Put | None) -> Put | None:
-        """What writes events with the name of the model as it was asked for."""
-        rename, renamed = self._rename, self._renamed
+    def _outlet(self, client: Client, headers: Mapping[str, str], pour: Pour) -> Put | None:
+        """What writes events to the client, with the name of the model as it was asked for."""
+        put, rename, renamed = client.outlet(pour, STREAM, headers), self._rename, self._renamed
+        if put is not None and self.first_event_at is None:
+            self.first_event_at = self.clock()
         if put is None or rename is _unchanged:
             return put
 

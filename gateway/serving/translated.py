@@ -98,7 +98,7 @@ class Translated:
                 await self._saying
             await self._client.send(b"", more=False)
 
-    def outlet(self, pour: object) -> None:
+    def outlet(self, pour: object, content_type: str, headers: Mapping[str, str]) -> None:
         """None: each of them is said otherwise."""
 
     async def comment(self, said: bytes) -> None:

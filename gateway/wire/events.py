@@ -131,8 +131,8 @@ class EventSplitter:
 
     @property
     def is_between(self) -> bool:
-        """Whether the bytes so far ended with an event."""
-        return self._has_begun and not self._rest
+        """Whether no event has begun that has not ended."""
+        return not self._rest
 
 
 def parse_event(block: bytes) -> Event | None:

@@ -8,6 +8,7 @@ import hmac
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from math import inf
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -185,7 +186,7 @@ class PeerReply:
 
     @property
     def at(self) -> float:
-        return 0.0 if self._pour is None else self._pour.at
+        return -inf if self._pour is None else self._pour.at
 
     def take(self, piece: bytes) -> bool:
         allowed, pour = self._allowed, self._pour
@@ -302,7 +303,7 @@ class PeerReply:
 
     async def _piece(self, splitter: EventSplitter, within_s: float) -> bytes:
         pour = self._pour
-        if pour is None or not pour.is_open or not splitter.is_between:
+        if pour is None or not splitter.is_between:
             return await self._answer.piece(within_s)
         try:
             return await self._answer.piece(within_s, self)

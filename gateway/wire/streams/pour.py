@@ -6,33 +6,29 @@ dozens at a time. Whatever else comes is read.
 """
 
 from collections.abc import Callable
+from math import inf
 
 from gateway.wire.events import tells_no_usage
 
 TOGETHER_BYTES = 1 << 13  # of events that have passed, until they are told
 Put = Callable[[bytes], bool]  # writes whole events at once; False: nothing was written, they have to wait
+Outlet = Callable[["Pour"], Put | None]  # what writes at once what passes by this pour; None: nothing does now
 
 
 class Pour:
-    """One stream's. It takes nothing until it is opened, behind the first event.
-
-    Its owner closes it, and whoever reads what it does not take tells on first what has passed before.
-    """
+    """One stream's. Whoever reads what it does not take tells on first what has passed before; its owner closes it."""
 
     # What is so until something happens.
-    at = 0.0  # when something last passed, by the clock
-    is_open = False
+    at = -inf  # when something last passed, by the clock
     _told = 0  # events
 
-    def __init__(self, clock: Callable[[], float], tell: Callable[[bytes], None]) -> None:
-        """`clock`: the event loop's. `tell` is given whole events that have passed, in their order."""
-        self._clock, self._tells, self._came = clock, [tell], bytearray()
-        self._put: Put = _nowhere
+    def __init__(self, clock: Callable[[], float], outlet: Outlet, tell: Callable[[bytes], None]) -> None:
+        """`clock`: the event loop's. `outlet` is looked for when there is something to write.
 
-    def open(self, put: Put | None) -> None:
-        """From now on events are written by this; None: nothing writes at once, so that it stays closed."""
-        if put is not None:
-            self._put, self.is_open = put, True
+        `tell` is given whole events that have passed, in their order.
+        """
+        self._clock, self._outlet, self._tells, self._came = clock, outlet, [tell], bytearray()
+        self._put: Put = self._first
 
     def tell(self, tell: Callable[[bytes], None]) -> None:
         """Tell this one, too."""
@@ -72,7 +68,7 @@ class Pour:
 
     def close(self) -> None:
         """Nothing passes any more, and all that has is told. What wrote and was told is let go."""
-        self._put, self.is_open = _nowhere, False
+        self._outlet, self._put = _nowhere, _closed
         self.tell_on()
         self._tells.clear()
 
@@ -81,8 +77,19 @@ class Pour:
         """How many events have passed."""
         return self._told + self._came.count(b"\n\n")
 
+    def _first(self, events: bytes) -> bool:
+        put = self._outlet(self)
+        if put is None or not put(events):
+            return False
+        self._put = put
+        return True
 
-def _nowhere(events: bytes) -> bool:
+
+def _nowhere(pour: Pour) -> None:
+    return None
+
+
+def _closed(events: bytes) -> bool:
     return False
 
 

@@ -17,7 +17,7 @@ from gateway.server.bounds import PIECES_FREE
 from gateway.server.edge import read_pieces, until_gone
 from gateway.server.event_loop import new_event_loop
 from gateway.server.exchange import Exchange
-from gateway.wire.streams.pour import Pour
+from gateway.wire.streams.pour import Pour, Put
 from tests.garbage import garbage
 from tests.gateway.server.serving import BOUNDS, CHUNKED, HEAD, Met, echo, refuse, said, serving
 
@@ -218,19 +218,24 @@ async def _gone(receive: Any, ended: asyncio.Event) -> None:
 
 
 WORD = b'data: {"a":1}\n\n'
+POUR = Pour(time.monotonic, lambda pour: None, lambda events: None)
 
 
 async def test_a_piece_is_written_at_once_only_of_an_answer_that_is_under_way() -> None:
-    """Behind its first piece; in HTTP/1.0 as in 1.1, and not to who has left. It counts as sent."""
+    """It begins with the first; in HTTP/1.0 as in 1.1, and not to who has left. Each counts as sent."""
     written = list[bool]()
 
     async def app(asked: Exchange) -> None:
-        pour = Pour(time.monotonic, lambda events: None)
-        await asked.start(200, "text/event-stream", {})
-        await asked.send(WORD, more=True)
-        pour.open(put := asked.outlet(pour))
-        written.extend([pour.take(2 * WORD), pour.take(WORD)])
-        assert 4 == asked.sent
+        put: Put | None = None
+
+        def outlet(pour: Pour) -> Put | None:
+            nonlocal put
+            put = asked.outlet(pour, "text/event-stream", {})
+            return put
+
+        pour = Pour(time.monotonic, outlet, lambda events: None)
+        written.extend([pour.take(WORD), pour.take(2 * WORD), pour.take(WORD)])
+        assert 4 == asked.sent and put
         await asked.send(WORD, more=False)
         assert 5 == asked.sent
         asked.lose()
@@ -246,7 +251,7 @@ async def test_a_piece_is_written_at_once_only_of_an_answer_that_is_under_way() 
             await ended.wait()
             writer.close()
 
-    assert [True, True, False] * 2 == written
+    assert [True, True, True, False] * 2 == written
 
 
 async def test_who_reads_slowly_is_written_no_more_than_fits() -> None:
@@ -256,7 +261,8 @@ async def test_who_reads_slowly_is_written_no_more_than_fits() -> None:
     async def app(asked: Exchange) -> None:
         await asked.start(200, "text/plain", {})
         await asked.send(b"-", more=True)
-        put = asked.outlet(Pour(time.monotonic, lambda events: None))
+        put = asked.outlet(POUR)
+        assert put
         for number in range(200):
             piece = b"%04d" % number + b"x" * size
             taken.append(put(piece))

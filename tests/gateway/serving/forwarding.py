@@ -25,6 +25,9 @@ class Recorder:
         self.poured = list[int]()  # how many events each time
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        self._start(status, content_type, headers)
+
+    def _start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         assert not self.has_started
         self.has_started, self.status, self.content_type, self.headers = True, status, content_type, dict(headers)
 
@@ -37,12 +40,14 @@ class Recorder:
         self.body, self.sent = self.body + body, self.sent + count
         self.is_complete = not more
 
-    def outlet(self, pour: Pour) -> Put | None:
-        assert self.has_started and not self.is_complete
+    def outlet(self, pour: Pour, content_type: str, headers: Mapping[str, str]) -> Put | None:
+        assert not self.is_complete
+        if not self.has_started:
+            self._start(200, content_type, headers)
         return self.put
 
     def put(self, events: bytes) -> bool:
-        assert not self.is_complete
+        assert self.has_started and not self.is_complete
         count = events.count(b"\n\n")
         self.body, self.sent = self.body + events, self.sent + count
         self.poured.append(count)
@@ -55,6 +60,13 @@ class Recorder:
     @property
     def error(self) -> dict[str, object]:
         return json.loads(self.body)["error"]
+
+
+class Waiting(Recorder):
+    """One that never takes anything at once."""
+
+    def outlet(self, pour: Pour, content_type: str, headers: Mapping[str, str]) -> None:
+        return None
 
 
 class Line:

@@ -8,7 +8,6 @@ import pytest
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.wire.request import read_request
-from gateway.wire.streams.pour import Pour
 from tests import agents
 from tests.fakes import ScriptedEngine, going_on
 from tests.gateway.serving.forwarding import (
@@ -21,6 +20,7 @@ from tests.gateway.serving.forwarding import (
     GoingOn,
     Line,
     Recorder,
+    Waiting,
     chunk,
     forward,
     text_of,
@@ -120,13 +120,6 @@ async def test_who_hangs_up_after_the_last_byte_was_answered() -> None:
             await Forwarder(request, Line([target], attempts), PATIENCE, iter(range(1000)).__next__).run(client, {})
 
     assert ["ok"] == [attempt.status for attempt in attempts]
-
-
-class Waiting(Recorder):
-    """One that never takes anything at once."""
-
-    def outlet(self, pour: Pour) -> None:
-        return None
 
 
 class Now(Recorder):

@@ -75,7 +75,6 @@ class Poured(Said):
     ending: BaseException
 
     async def reads(self, pour: Pour) -> AsyncIterator[list[Event]]:
-        assert not pour.is_open
         yield [Event(self._body[0], self._body[0][6:-2])]
         assert all(map(pour.take, self._body[1:]))
         raise self.ending

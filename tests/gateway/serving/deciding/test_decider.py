@@ -20,7 +20,7 @@ from gateway.wire.reading.elsewhere import Elsewhere, to_tell
 from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine
 from tests.gateway.serving.desk import CHAT, PICTURE, Desk, desk, excluded
-from tests.gateway.serving.forwarding import Recorder
+from tests.gateway.serving.forwarding import Recorder, Waiting
 
 # --- how far the owner's rules let a request go ---
 
@@ -218,7 +218,7 @@ async def test_an_answer_that_breaks_off_goes_on_where_its_request_may_go(
         (model,) = engine.state.models
         engine._engine.state = replace(engine.state, models=(replace(model, continues=GOES_ON.continues),))
 
-        class Meeting(Recorder):
+        class Meeting(Waiting):
             async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
                 if joins:
                     await ada.meet()

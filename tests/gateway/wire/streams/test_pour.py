@@ -1,6 +1,7 @@
 """What passes without being read, and how it is told later."""
 
 from collections.abc import Callable
+from math import inf
 
 import msgspec
 import pytest
@@ -43,9 +44,7 @@ NOT_PLAIN = [
 
 def pour_of(*told: Callable[[bytes], object], put: Put = lambda events: True) -> Pour:
     clock = iter(range(1, 10_000)).__next__
-    pour = Pour(clock, *told or (lambda events: None,))
-    pour.open(put)
-    return pour
+    return Pour(clock, lambda pour: put, *told or (lambda events: None,))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -64,7 +63,7 @@ def test_what_passes_is_what_would_come_out_and_nothing_that_has_to_be_read(piec
     """Alone, in a row or cut short: a piece passes as the splitter would pass it, and calls for nothing else."""
     for sent in (whole := b"".join(pieces), whole[cut:], whole[: len(whole) - cut]):
         if not (pour := pour_of()).take(sent):
-            assert (0, 0) == (pour.count, pour.at)
+            assert (0, -inf) == (pour.count, pour.at)
             continue
         events = EventSplitter(with_comments=True).feed(sent)
         assert pour.count == len(events) and sent == b"".join(event.raw for event in events)
@@ -75,18 +74,15 @@ def test_what_passes_is_what_would_come_out_and_nothing_that_has_to_be_read(piec
         assert not pour_of().take(whole)
 
 
-def test_nothing_passes_before_it_is_opened_nor_after_it_was_closed() -> None:
-    told = list[bytes]()
-    pour = Pour(lambda: 1.0, told.append)
-    before = pour.take(WORD)
-    pour.open(None)
-    still = pour.take(WORD)
-    pour.open(lambda events: True)
-    opened = pour.take(WORD)
+def test_nothing_passes_before_there_is_an_outlet_nor_after_it_was_closed() -> None:
+    told, outlets = list[bytes](), [None, None, lambda events: False, lambda events: True]
+    pour = Pour(lambda: 1.0, lambda pour: outlets.pop(0), told.append)
+
+    passed = [pour.take(WORD) for _ in range(5)]
     pour.close()
 
-    assert (False, False, True, False) == (before, still, opened, pour.take(WORD))
-    assert ([WORD], 1, False) == (told, pour.count, pour.is_open)
+    assert [False, False, False, True, True, False] == [*passed, pour.take(WORD)]
+    assert ([2 * WORD], 2) == (told, pour.count)
 
 
 def test_what_cannot_be_written_now_has_not_passed() -> None:
@@ -96,7 +92,7 @@ def test_what_cannot_be_written_now_has_not_passed() -> None:
     assert not pour.take(WORD)
 
     pour.tell_on()
-    assert ([], 0, 0) == (told, pour.count, pour.at)
+    assert ([], 0, -inf) == (told, pour.count, pour.at)
 
 
 def test_words_are_told_together_in_their_order_and_none_is_left() -> None:
