@@ -210,6 +210,7 @@ def doors_of(*doors: Door) -> Doors:
     """Doors before engines that were looked at, with the agents that those serve."""
     made = Doors(doors)
     made.note_ready()
+    made.admit_waiting()
     own = [OwnEngine(door.engine.name, made.number_of(door), door.engine.state) for door in doors]
     made.serve(own_agents(own, lambda agent, is_shared: {}))
     return made

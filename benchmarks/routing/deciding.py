@@ -1,7 +1,7 @@
 """`python -m benchmarks.routing.deciding`: what one decision costs, and what learning from its outcome does.
 
 A peer in memory with so many agents to choose among, its own first, on beliefs as a busy network has them. For each
-query its own load is read anew, somebody is chosen and reserved, and the outcome is told; nobody is probed, since
+query somebody is chosen and reserved, and the outcome is told; nobody is probed, since
 asking is not this peer's work. Figures are microseconds, which a tenth of the queries took less than: other work on
 the machine slows the rest down.
 
@@ -25,6 +25,7 @@ from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.records import Agent, Card, Profile, Pulse
 from gateway.beliefs.belief import Outcome
+from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.routing.choice import Choice
@@ -85,7 +86,6 @@ def _quick_us(took_s: Sequence[float]) -> float:
 
 
 def _decide(node: Node, query: Query, now: float) -> Choice:
-    node.observe_own_load(2, SLOTS, now)
     choice = node.only(query, now)
     if choice is None:
         choice = node.decide(query, node.plan(query, now), now).choice(ROWS)
@@ -105,6 +105,7 @@ def network(candidates: int, seed: int) -> Node:
         space, alone=config,
     )  # fmt: skip
     node.serve(_card(0, rng).agents)
+    node.count_own([Doing(2, SLOTS, 0)], 0.0)
     for number in range(1, candidates):
         first, second = _pulse(number, 1, rng), _pulse(number, 2, rng)
         node.receive(gossip.learn([signed(_card(number, rng)), signed(first)], 98.0).events, 98.0)

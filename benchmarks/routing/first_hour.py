@@ -17,6 +17,7 @@ from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
 from discovery.records import Address, Agent, Card, Profile, Pulse, Record, peer_id
 from gateway.beliefs.belief import Outcome
+from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.models.published import shipped_priors
@@ -137,7 +138,7 @@ def _node(gate: QAGate, small: Agent, seed: int) -> Node:
         shipped_priors(),
     )  # fmt: skip
     node.serve([small])
-    node.observe_own_load(0, 1, 0.0)
+    node.count_own([Doing()], 0.0)
     return node
 
 

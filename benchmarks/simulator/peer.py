@@ -67,6 +67,7 @@ class Serving:
     def __post_init__(self) -> None:
         self.engine = Engine(self.spec.speed, self.at, ended=self._ended)
         self.line = Line(self.rules or AdmissionConfig())
+        self.line.settle(self._room)
 
     @property
     def load(self) -> EngineLoad:
@@ -119,7 +120,8 @@ class Serving:
         """Everything inside and waiting is lost, without a word."""
         self.is_up = False
         lost = [*self.engine.crash(now), *(turn.job for turn in self.line)]
-        self.line = Line(self.rules or AdmissionConfig())  # it sends no further pulse
+        doing, self.line = self.line.doing, Line(self.rules or AdmissionConfig())  # it sends no further pulse
+        doing.jobs, self.line.doing = 0, doing
         self._turns.clear()
         for job in lost:
             job.failed(job, now)
@@ -138,6 +140,7 @@ class Serving:
         self.completions += 1
         self.tokens_in += job.prompt_tokens
         self.tokens_out += job.output_tokens
+        self.line.doing.tokens += job.prompt_tokens + job.output_tokens
         self.line.leave(self._turns.pop(job))
         self._admit(now)
         job.ended(job, now)

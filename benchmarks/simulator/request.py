@@ -14,9 +14,9 @@ from benchmarks.simulator.asks import LOST, Answered, Ask
 from benchmarks.simulator.engine import Job
 from benchmarks.simulator.peer import PeerSpec, Serving, Turn
 from benchmarks.simulator.world import World
-from discovery.records import AdmissionState, PeerId
+from discovery.records import WHOLE, AdmissionState, PeerId
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.beliefs.table import peer_of
+from gateway.beliefs.table import peer_of, queue_of
 from gateway.capacity.line import LOOK_S
 from gateway.capacity.rules import most_open
 from gateway.peering.frames import SILENCE_S
@@ -50,19 +50,10 @@ class Request:
 
     def begin(self, now: float) -> None:
         """Plan, and probe whom the plan names."""
-        self._read(now)
+        self._world.read_mail(self._ask.entry, now)
         self._probe(self._ask.query, now)
 
     # --- deciding
-
-    def _read(self, now: float, held_at: Serving | None = None) -> None:
-        """What has come by mail, and our own load less the job that is this request itself, where it waits."""
-        self._world.read_mail(self._ask.entry, now)
-        loads = [
-            (own.jobs - (own is held_at), own.spec.speed.slots, own.tokens_in + own.tokens_out) for own in self._own
-        ]
-        jobs, slots, tokens = (sum(column) for column in zip(*loads, strict=True))
-        self._node.observe_own_load(jobs, slots, now, tokens, loads if len(loads) > 1 else ())
 
     def _probe(self, query: Query, now: float) -> None:
         """Plan, and probe whom the plan names; `_decide` follows."""
@@ -161,8 +152,10 @@ class Request:
 
     def _look(self, now: float) -> None:
         """Somebody may have room: decide again."""
-        self._read(now, held_at=self._waits_at)
-        self._probe(structs.replace(self._ask.query, is_held=True), now)
+        self._world.read_mail(self._ask.entry, now)
+        number = self._own.index(self._waits_at)
+        waits_at = queue_of(self._node.me, number if len(self._own) > 1 else WHOLE)
+        self._probe(structs.replace(self._ask.query, is_held=True, waits_at=waits_at), now)
 
     # --- at the one who was asked
 
@@ -188,7 +181,7 @@ class Request:
         if turn.is_inside or not serving.is_up:
             return
         self._node.observe_late(self._reservation, is_late=True)
-        self._read(now)
+        self._world.read_mail(self._ask.entry, now)
         query = structs.replace(self._ask.query, is_held=True)
         choice = self._node.decide(query, self._node.plan(query, now), now).choice(COURSE.rows)
         if not self._course.may_leave_for(choice):

@@ -173,6 +173,7 @@ class World:
             setting.space,
         )
         node.serve(_own(spec))
+        node.count_own([serving.line.doing for serving in self.engines[i]], 0.0)
         for j, other in enumerate(self.setting.peers):
             if other.engines > 1:
                 node.hear_details(self.ids[j], other.agents)

@@ -19,8 +19,8 @@ from typing import Literal
 import msgspec
 
 from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId, Pulse
+from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, beside, expected
-from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
 from gateway.beliefs.ways import Ways
 
@@ -85,7 +85,7 @@ class Belief:
     """Evidence about one peer: `observe_*` adds to it, `expected` says what follows, `row` is what table.py stacks."""
 
     config: BeliefConfig
-    slots: int
+    doing: Doing  # at `birth`; of an engine of ours at any moment
     ways: Ways
     arrivals: float = 0.0
     exposure_s: float = 0.0
@@ -97,12 +97,11 @@ class Belief:
     counted_as_of: float = -inf  # and the four before them, which pulses alone add to, as of this one
     failures: int = 0  # in a row; those of jobs that were on their way together count as one
     failed_at: float = -inf  # when the last of them was known
-    jobs: int = 0  # running + waiting, at `birth`
-    birth: float = -inf
+    birth: float = -inf  # of an engine of ours whose jobs are counted: when it was looked at last
     admission: AdmissionState = "open"
     closed_at: float = -inf  # when we were told last that nobody is let in
+    is_counted: bool = False  # an engine of ours, of which whoever has its door counts what it does
     last: Pulse | None = None
-    work_done: WorkDone = field(default_factory=WorkDone)
     kept_share: float = 1.0  # share of the tokens that should have been warm which were; fades towards 1 slowly
     speed: Speed = field(default_factory=Speed)
     reservations: dict[Reservation, None] = field(default_factory=dict)  # in their order
@@ -142,39 +141,51 @@ class Belief:
         """Until when what was expected last stands, if nothing is heard."""
         return self._expected_at + FRESH_S
 
-    def expected_here(self, now: float) -> Expected[float]:
-        """The same of an engine of ours, whose jobs are counted before each choice.
+    def count_by(self, doing: Doing) -> None:
+        """It is an engine of ours, and `doing` says what it does at any moment from now on."""
+        self.doing, self.is_counted, self.has_news = doing, True, True
 
-        While a slot is free, by news of this moment that count all jobs of ours, what answers have taught waits until
-        FRESH_S has passed: only the jobs are counted anew. What lets us down counts at once.
+    def expected_here(self, now: float) -> Expected[float]:
+        """The same of an engine of ours, whose jobs are counted as they are at `now`.
+
+        While a slot is free, what answers have taught waits until FRESH_S has passed: the jobs alone are others. What
+        lets us down counts at once.
         """
-        known, birth = self.latest, self.birth
-        if known is None or not self.has_news or not 0.0 <= now - self._expected_at < FRESH_S:
+        if not self.is_counted:
             return self.expected(now)
-        if self.last_arrival > birth or now - birth >= FRESH_S or self.late or self.failures:
-            return self.expected(now)
-        jobs, own_jobs, free_from = self.jobs, len(self.reservations), self.slots - 1
-        jobs = jobs if jobs > own_jobs else own_jobs
-        is_free = jobs <= free_from and known.backlog <= free_from and known.slots == self.slots
-        return beside(known, float(jobs)) if is_free else self.expected(now)
+        known, own_jobs, slots = self.latest, len(self.reservations), self.doing.slots
+        jobs = self.doing.jobs if self.doing.jobs > own_jobs else own_jobs
+        if known is not None and 0.0 <= now - self._expected_at < FRESH_S and known.slots == slots and not self.late:
+            is_same, free_from = known.backlog == jobs, slots - 1
+            if is_same and not self.has_news:
+                return known
+            if jobs <= free_from >= known.backlog and not self.failures:
+                return known if is_same else beside(known, float(jobs))
+        self.birth, self.has_news = now, True
+        return self.expected(now)
+
+    def row_here(self, now: float) -> Evidence[float]:
+        """The evidence of an engine of ours as numbers."""
+        if self.is_counted:
+            self.birth = now
+        return self.row()
 
     def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> None:
-        """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored.
-
-        The same as a moment before, while no job of ours is there, is no news.
-        """
-        if birth < self.birth:
+        """The load at `birth`: a pulse's or a probe's. Older than what we have, or of an engine of ours: ignored."""
+        if birth < self.birth or self.is_counted:
             return
-        if not 0 <= jobs <= JOBS_LIMIT:
-            jobs = 0 if jobs < 0 else JOBS_LIMIT
-        if not 1 <= slots < SLOTS_LIMIT:
-            slots = 1 if slots < 1 else SLOTS_LIMIT - 1
-        is_same = jobs == self.jobs and slots == self.slots and admission == self.admission
-        if not is_same or birth - self.birth >= FRESH_S or self.reservations:
-            self.has_news = True
-        self.jobs, self.slots, self.admission, self.birth = jobs, slots, admission, birth
+        doing = self.doing
+        doing.jobs = 0 if jobs < 0 else JOBS_LIMIT if jobs > JOBS_LIMIT else jobs
+        doing.slots = 1 if slots < 1 else SLOTS_LIMIT - 1 if slots >= SLOTS_LIMIT else slots
+        self.admission, self.birth = admission, birth
         if admission == "closed":
             self.closed_at = birth
+
+    def observe_done(self, pulse: Pulse) -> None:
+        """How much its peer has read and written since it started; of an engine of ours ignored."""
+        if self.is_counted:
+            return
+        self.doing.gen, self.doing.tokens = pulse.gen, pulse.tokens_in + pulse.tokens_out
 
     def observe_pulse(self, pulse: Pulse, birth: float) -> None:
         """Eq. (6): the counts between this pulse and the last one of the same generation are the evidence.
@@ -188,7 +199,7 @@ class Belief:
         if last is not None and (pulse.gen, pulse.seq) <= (last.gen, last.seq):
             return
         self.last = pulse
-        self.work_done = WorkDone(pulse.gen, pulse.tokens_in + pulse.tokens_out)
+        self.observe_done(pulse)
         self.observe_load(pulse.running + pulse.waiting, pulse.slots, pulse.admission, birth)
         if last is None or last.gen != pulse.gen or not _advanced(last, pulse):
             return
@@ -275,7 +286,7 @@ class Belief:
         """The evidence as numbers, all of them floats."""
         self._forget_counts()
         config, (prefill_s, step_s, stream_s) = self.config, self.speed.rates()
-        birth, unseen, late_since = self.birth, 0, inf
+        doing, birth, unseen, late_since = self.doing, self.birth, 0, inf
         opens_at = self.closed_at + CLOSED_S if self.admission == "closed" else inf
         for reservation in self.reservations:
             unseen += reservation.arrives_at > birth
@@ -283,7 +294,7 @@ class Belief:
             late_since = min(late_since, reservation.arrives_at + reservation.job.wait_s)
         return Evidence(
             self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected,
-            self.as_of, float(self.jobs), float(unseen), float(len(self.reservations)), float(self.slots), birth,
+            self.as_of, float(doing.jobs), float(unseen), float(len(self.reservations)), float(doing.slots), birth,
             self.ways.rtt_s, self.ways.byte_s, ADMISSION_LEVEL[self.admission], opens_at, self._memory,
             config.prior_prompt_tokens * prefill_s + config.prior_output_tokens * (step_s + stream_s),
             prefill_s, step_s, stream_s, float(len(self.late)), late_since,

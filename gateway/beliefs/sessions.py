@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from discovery.records import PeerId
+from gateway.beliefs.doing import Doing
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,6 @@ class SessionConfig:
     room_tokens: Annotated[float, msgspec.Meta(gt=0)] = 16_384.0
 
 
-class WorkDone(msgspec.Struct, frozen=True):
-    """All tokens that a peer has read and written since it started, as it last said. `gen` None: it has not said."""
-
-    gen: int | None = None
-    tokens: int = 0
-
-
 class Warm(msgspec.Struct, frozen=True):
     """One conversation at the agent that answered it last."""
 
@@ -37,18 +31,19 @@ class Warm(msgspec.Struct, frozen=True):
     agent: str
     tokens: int  # of it, read and written there
     at: float  # when the answer ended, our clock
-    work_done: WorkDone  # by the peer in all, as it had said by then
+    gen: int | None  # of its peer, which had done so many tokens in all by then, as it said
+    tokens_done: int
 
-    def left(self, work_done: WorkDone, room_tokens: float) -> float:
-        """How many of `tokens` the engine still holds, once the peer has done `work_done`.
+    def left(self, doing: Doing, room_tokens: float) -> float:
+        """How many of `tokens` the engine still holds, once it has done what `doing` says.
 
         The cache holds `room_tokens`, and each token of other conversations since then displaces its share:
         tokens·(1 - others/room_tokens), not below 0. A restart (another `gen`) leaves 0. The peer reports its work
         late, so that this conversation's own last two turns may be in what it reports: they do not count as others.
         """
-        if work_done.gen is None or work_done.gen != self.work_done.gen:
+        if doing.gen is None or doing.gen != self.gen:
             return 0.0
-        others = work_done.tokens - self.work_done.tokens - 2 * self.tokens
+        others = doing.tokens - self.tokens_done - 2 * self.tokens
         return self.tokens * max(0.0, 1.0 - others / room_tokens) if others > 0 else float(self.tokens)
 
 

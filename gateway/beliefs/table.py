@@ -14,8 +14,8 @@ from discovery.contacts import Way
 from discovery.records import WHOLE, AdmissionState, PeerId, Pulse
 from gateway.beliefs.belief import Belief, Outcome, Reservation
 from gateway.beliefs.columns import Column, is_few
+from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, expected, side_by_side
-from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
 from gateway.beliefs.ways import Ways
 
@@ -85,7 +85,7 @@ class Beliefs:
         if peer_id not in self._beliefs:
             rtt_s, whole = self.config.prior_rtt_s if rtt_s is None else rtt_s, self._beliefs.get(peer_of(peer_id))
             ways = whole.ways if whole else Ways(rtt_s, self.config.prior_bandwidth_bytes_per_s)
-            belief = Belief(self.config, max(1, slots), ways, speed=Speed(self.config.speed))
+            belief = Belief(self.config, Doing(slots=max(1, slots)), ways, speed=Speed(self.config.speed))
             self._beliefs[peer_id], self._row_of[peer_id] = belief, self._place(belief)
             self._stale.add(peer_id)
         return self._row_of[peer_id]
@@ -127,7 +127,7 @@ class Beliefs:
             if (belief := self._touch(queue_of(pulse.id, engine))) is not None:
                 is_there = engine < len(pulse.engines)
                 belief.observe_pulse(_of_engine(pulse, engine, last, belief.last) if is_there else pulse, birth)
-                belief.work_done = WorkDone(pulse.gen, pulse.tokens_in + pulse.tokens_out)  # at most: of all engines
+                belief.observe_done(pulse)  # at most: of all engines
 
     def observe_load(
         self,
@@ -138,25 +138,27 @@ class Beliefs:
         birth: float,
         engines: Sequence[tuple[int, int]] = (),
     ) -> None:
-        """Fresh load: a probe's answer, or our own engine's. `birth` is when it was read, our clock.
+        """Fresh load: a probe's answer. `birth` is when it was read, our clock.
 
-        `engines`: (jobs, slots) of each, where the peer has several. What is expected stands where the same is heard
-        again, as of our own engine before each choice.
+        `engines`: (jobs, slots) of each, where the peer has several.
         """
-        if (belief := self._beliefs.get(peer_id)) is None:
+        if (belief := self._touch(peer_id)) is None:
             return
-        self._stale.add(peer_id)
         belief.observe_load(jobs, slots, admission, birth)
         if engines:
             for engine in self._engines.get(peer_id, ()):
                 if engine < len(engines):
                     self.observe_load(queue_of(peer_id, engine), *engines[engine], admission, birth)
 
+    def count_by(self, queue: PeerId, doing: Doing) -> None:
+        """An engine of ours that was added: `doing` says what it does, at any moment from now on."""
+        self._beliefs[queue].count_by(doing)
+
     def observe_closed(self, peer_id: PeerId, birth: float) -> None:
         """A peer lets nobody in, by what it said at `birth`."""
         for queue in self._queues(peer_id):
             if (belief := self._touch(queue)) is not None:
-                belief.observe_load(belief.jobs, belief.slots, "closed", birth)
+                belief.observe_load(belief.doing.jobs, belief.doing.slots, "closed", birth)
 
     def observe_rtt(self, peer_id: PeerId, rtt_s: float, way: Way = "direct") -> None:
         """One measured round trip to a peer."""
@@ -215,6 +217,8 @@ class Beliefs:
             found += [belief.expected(now) for belief in all_[own:]]
             return side_by_side(found)
         self._restack()
+        for row in rows[:own].tolist():
+            self._table[row] = self._by_row[row].row_here(now)
         return expected(Evidence(*self._table[rows].T), self.config, now)
 
     def _observe_length(self, category: str, tokens: int) -> None:

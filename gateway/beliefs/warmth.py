@@ -35,8 +35,8 @@ class Warmth:
         row, belief = places.get((warm.queue, warm.agent)), self._beliefs.get(warm.queue)
         if row is None or belief is None:  # nobody serves it there now, or its peer is gone
             return None, 0.0
-        room = contexts[row] * belief.slots or self._sessions.config.room_tokens
-        return row, min(prompt_tokens, warm.left(belief.work_done, room)) * belief.kept_share
+        room = contexts[row] * belief.doing.slots or self._sessions.config.room_tokens
+        return row, min(prompt_tokens, warm.left(belief.doing, room)) * belief.kept_share
 
     def observe(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """A turn has ended: who answered it holds the conversation; of one that failed nobody knows what is left."""
@@ -46,6 +46,6 @@ class Warmth:
             return
         if status == "ok" and outcome.tokens > 0:
             tokens = job.conversation_tokens + outcome.tokens
-            self._sessions.remember(session, Warm(queue, job.agent, tokens, now, belief.work_done))
+            self._sessions.remember(session, Warm(queue, job.agent, tokens, now, belief.doing.gen, belief.doing.tokens))
         elif status == "failed":
             self._sessions.forget(session)

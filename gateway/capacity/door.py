@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 
 from discovery.records import AdmissionState, PeerId, Pulse
+from gateway.beliefs.doing import Doing
 from gateway.capacity.fair_share import Weight
 from gateway.capacity.line import LOOK_S, Line, Ticket
 from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state, retry_after_s
@@ -147,10 +148,10 @@ class Door:
         state = admission_state(self._line.load(room), self._config)
         return "soft" if state == "closed" else state  # somebody who waits gives a place
 
-    def own_load(self) -> tuple[int, int, int]:
-        """(jobs in the engine or waiting for it, whoever sent them; slots; tokens read and written in all)."""
-        room = self._room
-        return self._line.jobs(room), room.slots, self.tokens_in + self.tokens_out
+    @property
+    def doing(self) -> Doing:
+        """What the engine does, whoever sent it, and has read and written: always as it is, for who keeps it."""
+        return self._line.doing
 
     def pulse(self, me: PeerId) -> Pulse:
         """How we are doing, as others may know it; id, gen and seq are the publisher's."""
@@ -290,6 +291,7 @@ class Door:
         self.completions += not has_failed
         self.tokens_in += prompt_tokens
         self.tokens_out += tokens
+        self._line.doing.tokens += prompt_tokens + tokens
         self.leave(turn)
         if has_failed:  # the engine may be gone
             self.admit_waiting()

@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from discovery.records import WHOLE, AdmissionState, Agent, PeerId, Pulse
+from gateway.beliefs.doing import Doing
 from gateway.capacity.door import Door
 from gateway.capacity.rules import EngineLoad, loads_together, most_open, pulses_together
 from gateway.upstream import Personal, Upstream
-
-OwnLoad = tuple[int, int, int]  # jobs in engines or waiting for them, whoever sent them; slots; tokens read and written
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +140,10 @@ class Doors:
         """Whether an engine that serves the agent loads a model because another peer asks."""
         return any(served.door.loads_for_others for served in self._serving.get(agent, ()))
 
-    def own_loads(self, held_at: int | None = None) -> tuple[OwnLoad, list[OwnLoad]]:
-        """What all engines do, and what each does, by its number; nothing of each while there is only one.
-
-        `held_at`: the engine at whose door one job is not to be counted.
-        """
-        if len(self.up) == 1:
-            load = self.up[0].own_load()
-            return load if held_at is None else (load[0] - 1, *load[1:]), []
-        loads = [door.own_load() for door in self.up]
-        if held_at is not None:
-            jobs, slots, tokens = loads[max(0, held_at)]
-            loads[max(0, held_at)] = (jobs - 1, slots, tokens)
-        answering = [load for load, door in zip(loads, self.up, strict=True) if door in self._answering]
-        jobs, slots = sum(jobs for jobs, *_ in answering), sum(slots for _, slots, _ in answering)
-        return (jobs, slots, sum(tokens for *_, tokens in loads)), loads
+    @property
+    def doing(self) -> list[Doing]:
+        """What each engine does, by its number: kept as it is."""
+        return [door.doing for door in self.up]
 
     def pulse(self, me: PeerId) -> Pulse:
         """How we are doing, as others may know it; id, gen and seq are the publisher's."""

@@ -33,6 +33,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from gateway.beliefs.doing import Doing
 from gateway.capacity.fair_share import FairShare, Weight
 from gateway.capacity.rules import (
     AdmissionConfig,
@@ -99,6 +100,7 @@ class Line(Generic[Place]):
         self._own: list[Place] = []
         self._others: list[Place] = []
         self.inside = self._others_inside = 0  # requests that have entered and not left
+        self.doing = Doing(gen=0)  # who waits, who is inside, and who came another way, as of the room settled last
         self._calm = -1  # so many may be inside while the line is calm; -1: it is not
         # While it is, so many may be inside where another peer's request enters; of others' so many, and of one peer's.
         self._free = self._most_others = self._most_of_one = 0
@@ -112,10 +114,6 @@ class Line(Generic[Place]):
     def is_empty(self) -> bool:
         """Whether nobody waits."""
         return not (self._own or self._others)
-
-    def jobs(self, room: Room) -> int:
-        """In line or in the engine, whoever sent them."""
-        return len(self._own) + len(self._others) + self.inside + room.elsewhere
 
     def load(self, room: Room) -> EngineLoad:
         """What the engine is doing: our own jobs as they are this moment, other programs' as it last told."""
@@ -158,6 +156,8 @@ class Line(Generic[Place]):
     def settle(self, room: Room) -> None:
         """Work out anew whether the line is calm: after whatever happened while it was not, or in another room."""
         if room is not self._room:
+            self.doing.jobs += room.elsewhere - (self._room.elsewhere if self._room else 0)
+            self.doing.slots = room.slots
             self._room, self._calm_limit = room, calm_limit(room, self.config)
             self._most_others = remote_slots(room.slots, self.config.reserve)
             self._most_of_one = peer_places(self._most_others)
@@ -180,6 +180,7 @@ class Line(Generic[Place]):
             self._enter(place)
         else:
             return False
+        self.doing.jobs += 1
         self.arrivals += 1
         return True
 
@@ -188,6 +189,7 @@ class Line(Generic[Place]):
         if self.inside > self._calm:
             return False
         self._leave(place)
+        self.doing.jobs -= 1
         return True
 
     def enters_at_once(self, place: Place, room: Room) -> bool:
@@ -202,12 +204,14 @@ class Line(Generic[Place]):
         else:
             return False
         self.arrivals += not place.may_look
+        self.doing.jobs += 1
         self._enter(place)
         return True
 
     def join(self, place: Place) -> None:
         """Take a place in line; `admit` says who enters then."""
         self.arrivals += not place.may_look
+        self.doing.jobs += 1
         self._calm = -1
         insort(self._own if place.is_own else self._others, place, key=self._order)
         if not place.is_own:
@@ -222,6 +226,7 @@ class Line(Generic[Place]):
 
     def leave(self, place: Place) -> None:
         """Done, hung up, or gone elsewhere: its slot or its place in line is free. `admit` says who enters then."""
+        self.doing.jobs -= 1
         if not place.is_inside:
             (self._own if place.is_own else self._others).remove(place)
             if not place.is_own:

@@ -5,6 +5,7 @@ Takes `now` and returns what to do; touched on the event loop only. Knows nothin
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import is_
 
 from msgspec import structs
 
@@ -16,11 +17,12 @@ from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.columns import Column, is_few, zeros
+from gateway.beliefs.doing import Doing
 from gateway.beliefs.domains import FromDocuments, Likely, likely
+from gateway.beliefs.expected import Expected
 from gateway.beliefs.few import Few
 from gateway.beliefs.memory import FormerModels, Loading, RefusedFields, Serving
 from gateway.beliefs.numbers import FloatArray
-from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.table import Beliefs, peer_of, queue_of
 from gateway.beliefs.warmth import Warmth
 from gateway.models.priors import Priors
@@ -70,6 +72,7 @@ class Node:
         if alone is not None and alone.theta_s == 0:
             self._alone = Alone(alone, beliefs, self._warmth, self._loading, self._refused_fields)
         self._own: tuple[Agent, ...] = ()
+        self._doing: tuple[Doing, ...] = ()  # our engines
         self._details: dict[PeerId, tuple[Agent, ...]] = {}  # what peers told us of their agents, beyond their cards
         self._refused: dict[tuple[PeerId, str], frozenset[str]] = {}  # abilities by agent that its engine has refused
         self._scored: ScoredRoster | None = None  # None: to be made anew, since something changed
@@ -182,25 +185,19 @@ class Node:
                     self.beliefs.observe_pulse(member.pulse, now - self.gossip.age(event.peer, now))
         return theirs
 
-    def observe_own_load(
-        self,
-        jobs: int,
-        slots: int,
-        now: float,
-        served_tokens: int = 0,
-        engines: Sequence[tuple[int, int, int]] = (),
-    ) -> None:
-        """How many requests our engines have, running and waiting, those of other programs included; what they did.
-
-        `engines`: (jobs, slots, served tokens) of each, where there are several.
-        """
+    def count_own(self, engines: Sequence[Doing], now: float) -> None:
+        """What each of our engines does, by its number: whoever has its door counts it, and tells nothing here."""
         self._now = now
-        self.beliefs.observe_load(self.me, jobs, slots, "open", now)
-        self.beliefs[self.me].work_done = WorkDone(0, served_tokens)
-        for number, (jobs_there, slots_there, tokens) in enumerate(engines):
-            if (queue := queue_of(self.me, number)) in self.beliefs:
-                self.beliefs.observe_load(queue, jobs_there, slots_there, "open", now)
-                self.beliefs[queue].work_done = WorkDone(0, tokens)
+        if not (len(engines) == len(self._doing) and all(map(is_, engines, self._doing))):
+            self._doing = tuple(engines)
+            self._count_own()
+
+    def _count_own(self) -> None:
+        """One engine is the peer; of several each has a belief of its own, once it serves an agent."""
+        for number, doing in enumerate(self._doing):
+            queue = self.me if len(self._doing) == 1 else queue_of(self.me, number)
+            if queue in self.beliefs:
+                self.beliefs.count_by(queue, doing)
 
     def observe_own_pulse(self, pulse: Pulse, now: float) -> None:
         """Our own pulse, as we publish it: evidence of how long our jobs take, as another peer's pulse is of his."""
@@ -275,7 +272,7 @@ class Node:
         is_same = self.roster is plan.draft.view.roster
         view = plan.draft.view if is_same else self.view(query, now)
         if plan.probe or silent:
-            view = self._probed(view, now, silent)
+            view = self._probed(query, view, now, silent)
         return self._policy.choose(query, view, now, self._rng, plan if is_same else None)
 
     def dispatch(self, candidate: Candidate, now: float) -> Reservation:
@@ -326,11 +323,22 @@ class Node:
             peer, agent = candidate.peer_id, candidate.agent
             self._from_documents.observe(peer, agent, candidate.likely, is_from_documents, now)
 
-    def _probed(self, view: View, now: float, silent: Collection[PeerId]) -> View:
+    def _expected(self, roster: Roster, query: Query, now: float) -> Expected[Column]:
+        """What is expected of everybody; a query that waits at our door does not wait for itself."""
+        doing = None if query.waits_at is None else self.beliefs[query.waits_at].doing
+        if doing is None:
+            return self.beliefs.expect(roster.rows, now, roster.own)
+        doing.jobs -= 1
+        try:
+            return self.beliefs.expect(roster.rows, now, roster.own)
+        finally:
+            doing.jobs += 1
+
+    def _probed(self, query: Query, view: View, now: float, silent: Collection[PeerId]) -> View:
         """The view with what probes may have changed; `silent` did not answer theirs."""
         roster = view.roster
         return view._replace(
-            expected=self.beliefs.expect(roster.rows, now, roster.own),
+            expected=self._expected(view.roster, query, now),
             cold=self._loading.cold(roster.peer_ids, roster.agents),
             kept=self._loading.kept(roster.peer_ids, roster.agents, now),
             silent=roster.of_peers(silent) if silent else None,
@@ -344,7 +352,7 @@ class Node:
         warm = self._warmth.held(query.session, query.prompt_tokens, roster.places, roster.contexts, now)
         return View(
             roster=roster,
-            expected=self.beliefs.expect(roster.rows, now, roster.own),
+            expected=self._expected(roster, query, now),
             score=lifted(score, roster.local, topics) if topics else score,
             profiled=scored.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
@@ -400,6 +408,7 @@ class Node:
 
     def _seen_roster(self, now: float) -> ScoredRoster:
         """The roster with what answers were seen to be worth; what was seen fades, and verdicts do."""
+        self._now = now
         if self.honesty.fades_at <= now and self.honesty.fade(now):
             self._scored = None
         scored = self._scored or self._scored_roster()
@@ -442,6 +451,7 @@ class Node:
             self.admission.is_mine,
             self.honesty,
         )
+        self._count_own()
         self._refreshed_at = -REFRESH_S
         self._former_models.seen(_serving(scored.roster), self._now)
         others = scored.roster.queues[scored.roster.own :] if is_few(len(scored.roster)) else ()

@@ -40,7 +40,8 @@ class Query(msgspec.Struct, frozen=True, eq=False):
     avoid: PeerId | None = None  # the queue of who has just failed this conversation; a retry should go elsewhere
     beta_per_s: float | None = None  # x-ppai-beta
     goes_on: str | None = None  # the endpoint of an answer that broke off, whose rest is asked for; None: a whole one
-    is_held: bool = False  # it waits at our own door and is decided again
+    is_held: bool = False  # it waits, at our own door or at another peer, and is decided again
+    waits_at: PeerId | None = None  # the queue of ours in which it is counted, while it waits there
     relevance: NDArray[np.floating[Any]] | None = None  # f̃(q), (K,), sums to 1; None without a gate
     is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype
     forms: tuple[str, ...] = ()  # categories that the wording asks for ("summarising"); part of `relevance`

@@ -408,8 +408,7 @@ class Runtime:
     def _engine_seen(self) -> None:
         """After every look at one of our engines: the load, and whatever is served now."""
         self._doors.note_ready()
-        (jobs, slots, served_tokens), engines = self._doors.own_loads()
-        self._node.observe_own_load(jobs, slots, time.monotonic(), served_tokens, engines)
+        self._node.count_own(self._doors.doing, time.monotonic())
         self._node.observe_cold(self._node.me, self._doors.cold)
         self._doors.admit_waiting()
         self._measuring.seen()

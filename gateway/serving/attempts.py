@@ -329,8 +329,7 @@ class Attempts(msgspec.Struct, eq=False):
 
     async def _again(self, engine: int | None) -> Choice:
         """The choice as it would be made now, while the request waits at this engine's door; None: at another peer."""
-        query = msgspec.structs.replace(self._asks.query, is_held=True)
-        return await self.around.decider.choose(query, waits_at=engine)
+        return await self.around.decider.decide_again(self._asks.query, engine)
 
     def _reserve(self, candidate: Candidate, now: float) -> None:
         self.recorded.peer, self.recorded.model = candidate.peer_name, candidate.model

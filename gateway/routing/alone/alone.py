@@ -35,7 +35,7 @@ class Alone:
         """The choice where one agent may answer; None: several may, or it is another peer's that may not now."""
         roster = scored.roster
         candidates = only_one(query, roster)
-        if candidates is None or (row := candidates.only) is None:
+        if candidates is None or (row := candidates.only) is None or query.waits_at is not None:
             return None
         peer, queue, _, _, agent, *_ = roster.who[row]
         if row < roster.own:
@@ -66,7 +66,9 @@ class Alone:
         is asked. `lot`: in [0, 1), the query's own.
         """
         roster = scored.roster
-        if (who := one_of_ours(query, roster)) is None or (query.drawn and roster.topical):
+        if query.waits_at is not None or (query.drawn and roster.topical):
+            return None
+        if (who := one_of_ours(query, roster)) is None:
             return None
         warm_row, warm_tokens = self._held(query, roster, now)
         may_explore = not (query.is_held or warm_tokens)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct, structs
 
+from gateway.beliefs.table import queue_of
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig
 from gateway.peering.probes import Peers
@@ -106,7 +107,8 @@ class Decider:
         self._telemetry.observe_stage("read", self._clock() - began)
         judged = None if self.queries.is_one else await self.queries.judged(request, wishes, judge_s)
         query = self.queries.query(request, travel, len(body), wishes, verdict, judged)
-        return Routed(request, wishes, travel, query, await self.choose(query, everybody=everybody), verdict)
+        choice = (None if everybody else self._alone(query)) or await self._weigh(query, everybody=everybody)
+        return Routed(request, wishes, travel, query, choice, verdict)
 
     async def decide_anew(self, routed: Routed, came: Came) -> Choice:
         """The choice among those who serve now. Raises UpstreamError and InvalidRequest where it has nobody."""
@@ -144,19 +146,21 @@ class Decider:
         query = self.queries.query(routed.request, travel, len(came.body), routed.wishes, verdict, judged)
         return structs.replace(routed, travel=travel, query=query, verdict=verdict)
 
-    async def choose(self, query: Query, waits_at: int | None = None, *, everybody: bool = False) -> Choice:
-        """Probe and choose; `waits_at`: the engine of ours at whose door one job is this query itself.
+    async def decide_again(self, query: Query, engine: int | None) -> Choice:
+        """The choice as it would be made now, while the query waits at this engine's door; None: at another peer."""
+        waits_at = None if engine is None else queue_of(self._node.me, engine)
+        return await self.choose(structs.replace(query, is_held=True, waits_at=waits_at))
 
-        A query that is held and waits at no door of ours waits at another peer.
-        """
-        (jobs, slots, served_tokens), engines = self._doors.own_loads(waits_at)
+    async def choose(self, query: Query, *, everybody: bool = False) -> Choice:
+        """Choose, and probe first whom that is worth it."""
+        return (None if everybody else self._alone(query)) or await self._weigh(query, everybody=everybody)
+
+    def _alone(self, query: Query) -> Choice | None:
+        """The choice where one agent may answer; None: several are to be weighed."""
         began = self._clock()
-        self._node.observe_own_load(jobs, slots, began, served_tokens, engines)
-        choice, probing_s = None if everybody else self._node.only(query, began), 0.0
-        if choice is None:
-            choice, probing_s = await self._weigh(query, began, everybody=everybody)
-        is_decision = not query.is_held and not everybody  # else a look while it waits, or a person's question
-        self._telemetry.observe_choice(self._clock() - began - probing_s, choice.reason if is_decision else "")
+        choice = self._node.only(query, began)
+        if choice is not None:
+            self._telemetry.observe_choice(self._clock() - began, "" if query.is_held else choice.reason)
         return choice
 
     def why_nobody(self, routed: Routed) -> UpstreamError:
@@ -167,19 +171,22 @@ class Decider:
         error = refusals.nobody(routed.request.endpoint, routed.query, routed.choice.rest, problem, missing, former)
         return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
 
-    async def _weigh(self, query: Query, now: float, *, everybody: bool) -> tuple[Choice, float]:
-        """The choice among several, and the seconds for which they were probed."""
+    async def _weigh(self, query: Query, *, everybody: bool) -> Choice:
+        """The choice among several, those probed that are worth it."""
+        began, probing_s = self._clock(), 0.0
         lot = self._node.lot()
-        if not everybody and (idle := self._node.idle(query, now, self._rows, lot)) is not None:
-            return idle, 0.0
-        query = structs.replace(query, lot=lot)
-        plan = self._node.plan(query, now)
-        asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
-        silent, probing_s = asked, 0.0
-        if asked:
-            probing = self._clock()
-            silent = asked - await self._peers.probe(asked)
-            probing_s = self._clock() - probing
-            self._telemetry.observe_stage("probe", probing_s)
-        decision = self._node.decide(query, plan, self._clock(), silent)
-        return decision.choice(len(decision.order) if everybody else self._rows, everybody=everybody), probing_s
+        choice = None if everybody else self._node.idle(query, began, self._rows, lot)
+        if choice is None:
+            query = structs.replace(query, lot=lot)
+            plan = self._node.plan(query, began)
+            silent = asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
+            if asked:
+                probing = self._clock()
+                silent = asked - await self._peers.probe(asked)
+                probing_s = self._clock() - probing
+                self._telemetry.observe_stage("probe", probing_s)
+            decision = self._node.decide(query, plan, self._clock(), silent)
+            choice = decision.choice(len(decision.order) if everybody else self._rows, everybody=everybody)
+        is_decision = not query.is_held and not everybody  # else a look while it waits, or a person's question
+        self._telemetry.observe_choice(self._clock() - began - probing_s, choice.reason if is_decision else "")
+        return choice

@@ -3,9 +3,10 @@
 import pytest
 
 from discovery.records import PeerId
-from gateway.beliefs.sessions import SessionConfig, Sessions, Warm, WorkDone
+from gateway.beliefs.doing import Doing
+from gateway.beliefs.sessions import SessionConfig, Sessions, Warm
 
-WARM = Warm(PeerId("b"), "a", tokens=100, at=0.0, work_done=WorkDone(gen=1, tokens=5000))
+WARM = Warm(PeerId("b"), "a", tokens=100, at=0.0, gen=1, tokens_done=5000)
 
 
 def test_the_latest_conversations_are_remembered() -> None:
@@ -19,18 +20,18 @@ def test_the_latest_conversations_are_remembered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("work_done", "left"),
+    ("doing", "left"),
     [
-        (WorkDone(gen=1, tokens=5000), 100),  # nothing else since
-        (WorkDone(gen=1, tokens=5200), 100),  # its own last two turns, reported late
-        (WorkDone(gen=1, tokens=5700), 50),  # 500 tokens of others, in room for 1,000
-        (WorkDone(gen=1, tokens=9000), 0),  # more of others than there is room for
-        (WorkDone(gen=2, tokens=5000), 0),  # restarted
-        (WorkDone(), 0),  # it has not said
+        (Doing(gen=1, tokens=5000), 100),  # nothing else since
+        (Doing(gen=1, tokens=5200), 100),  # its own last two turns, reported late
+        (Doing(gen=1, tokens=5700), 50),  # 500 tokens of others, in room for 1,000
+        (Doing(gen=1, tokens=9000), 0),  # more of others than there is room for
+        (Doing(gen=2, tokens=5000), 0),  # restarted
+        (Doing(), 0),  # it has not said
     ],
 )
-def test_other_conversations_displace_this_one_by_their_share_of_the_room(work_done: WorkDone, left: float) -> None:
-    assert left == pytest.approx(WARM.left(work_done, room_tokens=1000.0))
+def test_other_conversations_displace_this_one_by_their_share_of_the_room(doing: Doing, left: float) -> None:
+    assert left == pytest.approx(WARM.left(doing, room_tokens=1000.0))
 
 
 def test_a_conversation_is_warm_for_a_while_and_not_after_a_failure() -> None:

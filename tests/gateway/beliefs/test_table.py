@@ -214,7 +214,10 @@ def test_each_engine_of_a_peer_has_a_belief_of_its_own() -> None:
     table.observe_pulse(told, birth=1.0)
     table.reserve(structs.replace(reservation(at=1.5), queue=second))
 
-    jobs = [(table[queue].jobs, table[queue].slots, len(table[queue].reservations)) for queue in (PEER, first, second)]
+    jobs = [
+        (table[queue].doing.jobs, table[queue].doing.slots, len(table[queue].reservations))
+        for queue in (PEER, first, second)
+    ]
     assert [(7, 6, 0), (7, 2, 0), (0, 4, 1)] == jobs
     assert [PEER, PEER] == [peer_of(first), peer_of(second)]
 
@@ -239,7 +242,7 @@ def test_a_probe_tells_each_engine_its_load_and_a_closed_door_closes_all() -> No
     first, second = table.add_engine(PEER, 0, 1), table.add_engine(PEER, 1, 1)
 
     table.observe_load(PEER, 5, 6, "open", 1.0, [(5, 2)])
-    assert [(5, 2), (0, 1)] == [(table[queue].jobs, table[queue].slots) for queue in (first, second)]
+    assert [(5, 2), (0, 1)] == [(table[queue].doing.jobs, table[queue].doing.slots) for queue in (first, second)]
 
     table.observe_closed(PEER, 2.0)
     assert ["closed"] * 3 == [table[queue].admission for queue in (PEER, first, second)]

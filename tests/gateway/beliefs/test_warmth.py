@@ -4,7 +4,6 @@ import pytest
 from msgspec import structs
 
 from gateway.beliefs.belief import Outcome
-from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.table import Beliefs
 from gateway.beliefs.warmth import Warmth
 from tests.gateway.beliefs.one_peer import PEER, beliefs, reservation
@@ -23,7 +22,7 @@ def turn_of(warmth: Warmth, status: str = "ok", tokens: int = 100) -> None:
 
 def after_a_turn(slots: int = 1) -> tuple[Beliefs, Warmth]:
     table = beliefs(slots)
-    table[PEER].work_done = WorkDone(1, 0)
+    table[PEER].doing.gen = 1
     warmth = Warmth(table)
     turn_of(warmth)
     return table, warmth
@@ -47,7 +46,7 @@ def test_other_work_displaces_it_where_there_is_less_room(slots: int, context_to
     """2,048 tokens of others are half of one slot, a quarter of two."""
     table, warmth = after_a_turn(slots)
 
-    table[PEER].work_done = WorkDone(1, 2 * 1100 + 2048)
+    table[PEER].doing.tokens = 2 * 1100 + 2048
 
     assert (3, expected) == held(warmth, 2000, context_tokens)
 

@@ -9,6 +9,7 @@ import pytest
 
 from discovery.envelopes import parse, seal
 from discovery.records import ENGINES_LIMIT, PULSE_LIMIT_BYTES, WHOLE, Agent, PeerId, Pulse
+from gateway.beliefs.doing import Doing
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors
 from gateway.capacity.rules import AdmissionConfig
@@ -36,7 +37,7 @@ def test_a_single_engine_is_the_peer() -> None:
     doors = doors_of(3)
 
     assert WHOLE == doors.number_of(doors.all[0])
-    assert ((0, 3, 0), []) == doors.own_loads()
+    assert [Doing(0, 3, 0, 0)] == doors.doing
     assert doors.all[0].pulse(ME) == doors.pulse(ME)
     assert [] == doors.loads
 
@@ -95,17 +96,9 @@ async def test_others_see_the_sum_and_each_engine_behind_it() -> None:
 
     assert (3, 2, 5) == (pulse.running, pulse.waiting, pulse.slots)
     assert [(1, 2, 1), (2, 0, 4)] == [(one.running, one.waiting, one.slots) for one in pulse.engines]
-    assert ((5, 5, 0), [(3, 1, 0), (2, 4, 0)]) == doors.own_loads()
+    assert [Doing(3, 1, 0, 0), Doing(2, 4, 0, 0)] == doors.doing
     assert "open" == doors.admission == pulse.admission
     assert 5 == len(working)
-
-
-async def test_a_request_that_waits_at_one_door_is_not_counted_against_itself() -> None:
-    doors = doors_of(1, 1)
-    working = await jobs(doors.all[1], 2, remote=False)
-
-    assert 2 == len(working)
-    assert ((1, 2, 0), [(0, 1, 0), (1, 1, 0)]) == doors.own_loads(held_at=1)
 
 
 async def test_an_engine_that_is_gone_takes_its_slots_along_and_no_counter_runs_backwards() -> None:

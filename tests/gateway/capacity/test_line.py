@@ -214,6 +214,7 @@ def test_who_goes_by_a_short_way_is_who_would_go_by_the_line(
     weights = {"peer 0": 0.5}
     short, long = (Line[Ticket](config, limit=limit, weight=lambda peer: weights.get(peer, 0.0)) for _ in range(2))
     there = list[tuple[Ticket, Ticket]]()
+    short.settle(room)
     for now, (step, which) in enumerate(steps):
         is_let_in = step == "room"
         if step == "room":
@@ -239,7 +240,9 @@ def test_who_goes_by_a_short_way_is_who_would_go_by_the_line(
         list(long.admit(room))
 
         assert [mine.is_inside for mine, _ in there] == [twin.is_inside for _, twin in there]
-        assert (short.load(room), short.arrivals) == (long.load(room), long.arrivals)
+        load = short.load(room)
+        assert (load.running + load.waiting, room.slots) == (short.doing.jobs, short.doing.slots)
+        assert (load, short.arrivals) == (long.load(room), long.arrivals)
         assert short.is_closed(room) == long.is_closed(room)
         assert [ticket.since for ticket in short] == [ticket.since for ticket in long]
         assert shares(short) == shares(long)
@@ -268,7 +271,6 @@ def test_the_line_is_closed_where_the_rules_close_it(
         list(line.admit(room))
 
     assert (admission_state(line.load(room), config) == "closed") == line.is_closed(room)
-    assert line.jobs(room) == line.load(room).running + line.load(room).waiting
 
 
 def test_arrivals_count_what_this_peer_answers() -> None:

@@ -128,6 +128,7 @@ async def opened(
             node.own_mean_service_s,
             kept_shut=sharing.why,
         )
+        node.count_own([gate.doing], 0.0)
         telemetry, route_log, changed = Telemetry(), RouteLog(home / "route.jsonl"), list[bool]()
         observed, stops = list[tuple[object, ...]](), list[bool]()
         learning = Feedback(LearningConfig(feedback), lambda *seen: observed.append(seen), b"key")

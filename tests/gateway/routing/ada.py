@@ -11,6 +11,7 @@ from msgspec import structs
 from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.records import Agent, Card, PeerId, Profile, Pulse
+from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
@@ -55,6 +56,10 @@ class Ada:
             SchedulerConfig(exploration=self.exploration) if self.alone else None,
         )  # fmt: skip
         self.node.serve([agent("own", capability=(128, 128))])
+
+    def busy(self, jobs: int, slots: int, tokens: int = 0) -> None:
+        """So many jobs are at her own engine."""
+        self.node.count_own([Doing(jobs, slots, 0, tokens)], self.now)
 
     def hear(self, *records: Card | Pulse) -> None:
         step = self.node.gossip.learn([signed(record) for record in records], self.now)

@@ -62,7 +62,7 @@ def test_an_idle_engine_of_ours_that_is_good_enough_is_weighed_against_nobody() 
     """The others are asked if it fails all the same."""
     ada = Ada()
     ben = ada.meet(1, agent("other"))
-    ada.node.observe_own_load(0, 4, ada.now)
+    ada.busy(0, 4)
     idle = ada.decide().choice(rows=3)
     ada.meet(2, agent("better", capability=(255, 255)))
 

@@ -35,7 +35,7 @@ def laptop(agent: Agent, space: Space, priors: Priors, **large: object) -> Ada:
     ada = Ada(priors=priors)
     ada.node.use_space(space)
     ada.node.serve([agent])
-    ada.node.observe_own_load(0, 1, ada.now)
+    ada.busy(0, 1)
     ada.meet(1, LARGE, **large)
     return ada
 

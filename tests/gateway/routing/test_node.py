@@ -7,6 +7,8 @@ from msgspec import structs
 
 from discovery.records import PeerId
 from gateway.beliefs.belief import CLOSED_S, FRESH_S, Outcome
+from gateway.beliefs.columns import FEW
+from gateway.beliefs.doing import Doing
 from gateway.routing.candidates import KINDS_KEPT
 from tests.cluster import card_of, id_of, signed
 from tests.gateway.routing.ada import MATHS, Ada, agent
@@ -114,7 +116,7 @@ def test_pulses_teach_load() -> None:
     ada.now = 1.0
     ada.hear(ada.pulse(1, seq=2, t_ms=1000, running=2, waiting=6, admission="soft"))
 
-    assert 8 == ada.node.beliefs[ben].jobs
+    assert 8 == ada.node.beliefs[ben].doing.jobs
     assert ada.decide().candidates[1].wait_s > idle
 
 
@@ -152,10 +154,10 @@ def test_a_probe_outranks_the_pulse_before_it() -> None:
 
     ada.now = 1.0
     ada.node.observe_probe(ben, jobs=0, slots=2, admission="open", rtt_s=0.1, now=ada.now)
-    assert 0 == ada.node.beliefs[ben].jobs
+    assert 0 == ada.node.beliefs[ben].doing.jobs
     ada.node.observe_probe(ben, jobs=5, slots=2, admission="open", rtt_s=0.1, now=0.5)  # it came late
 
-    assert (0, 0.95) == (ada.node.beliefs[ben].jobs, ada.node.beliefs[ben].birth)
+    assert (0, 0.95) == (ada.node.beliefs[ben].doing.jobs, ada.node.beliefs[ben].birth)
 
 
 def test_a_probe_that_was_turned_away_closes_the_door_until_the_next_pulse() -> None:
@@ -317,13 +319,54 @@ def test_details_of_a_peer_whose_engine_has_gone_make_no_candidates() -> None:
 
 
 # --- what is believed of ours among others ---
+def test_what_whoever_has_our_door_counts_holds_at_any_moment_and_for_each_engine() -> None:
+    """Nothing is told before a choice. Far more agents are columns, which read it as well."""
+    ada, first, second = Ada(), Doing(0, 4, 0), Doing(0, 2, 0)
+    ada.node.serve([agent("own", engine=0), agent("own too", engine=1)])
+    ada.node.count_own([first, second], 0.0)
+    found = []
+    for others in (1, FEW):
+        ada.meet(others, *(agent(f"a{number}") for number in range(others)))
+        for jobs in (1, 3, 9, 0):
+            first.jobs, second.jobs = jobs, jobs + 1
+            expected = ada.node.view(MATHS, ada.now).expected
+            columns = expected.backlog, expected.slots, expected.age_s
+            found.append([float(number) for column in columns for number in column[:2]])
+
+    assert 2 * [[jobs, jobs + 1.0, 4.0, 2.0, 0.0, 0.0] for jobs in (1.0, 3.0, 9.0, 0.0)] == found
+
+
+def test_our_own_pulse_changes_nothing_that_is_counted() -> None:
+    ada, first, second = Ada(), Doing(1, 4, 0, 700), Doing(2, 2, 0, 900)
+    ada.node.serve([agent("own", engine=0), agent("own too", engine=1)])
+    assert 2 == len(ada.node.roster)
+    ada.node.count_own([first, second], 0.0)
+
+    for seconds in (1, 2):
+        ada.node.observe_own_pulse(ada.pulse(0, t_ms=1000 * seconds, running=9, tokens_in=5, gen=3), float(seconds))
+
+    assert [Doing(1, 4, 0, 700), Doing(2, 2, 0, 900)] == [first, second]
+    assert [1.0, 2.0] == ada.node.view(MATHS, 2.0).expected.backlog
+
+
+def test_a_query_that_waits_at_our_door_does_not_wait_for_itself() -> None:
+    ada, doing = Ada(alone=True), Doing(5, 4, 0)
+    ada.node.count_own([doing], 0.0)
+    waits = structs.replace(MATHS, is_held=True, waits_at=ada.node.me)
+
+    both = [ada.node.view(query, 0.0).expected.backlog[0] for query in (MATHS, waits, MATHS)]
+
+    assert [5.0, 4.0, 5.0] == both
+    assert (5, None) == (doing.jobs, ada.node.only(waits, 0.0))
+
+
 def test_what_answers_teach_counts_within_a_moment_and_a_failure_at_once() -> None:
     """Of another peer, too."""
     ada = Ada()
     _, failure_at = ada.meet(1, agent("other")), 3 * FRESH_S / 4
     found = []
     for at in (0.0, FRESH_S / 4, FRESH_S / 2, failure_at, 0.9 * FRESH_S, 2 * FRESH_S):
-        ada.node.observe_own_load(len(found) % 4, 4, at)
+        ada.busy(len(found) % 4, 4)
         found.append(ada.node.view(MATHS, at).expected)
         for one in ada.decide().choice(2).order:
             status = "failed" if at == failure_at else "ok"

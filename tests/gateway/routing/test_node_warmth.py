@@ -112,7 +112,7 @@ def test_an_idle_engine_of_our_own_does_not_take_a_long_warm_conversation() -> N
     ada = Ada()
     ben = ada.meet(1, agent(capability=(128, 128)))
     conversation(ada, ben)
-    ada.node.observe_own_load(0, 1, ada.now)
+    ada.busy(0, 1)
 
     assert (id_of(0), ben) == (
         ada.decide(structs.replace(TURN, session="else")).target.peer_id,

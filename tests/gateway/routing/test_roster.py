@@ -106,7 +106,7 @@ def test_a_peer_that_only_asks_has_a_belief_of_one_slot() -> None:
 
     build_roster(ME, "ada", (), [member(1, slots=0)], lambda peer: True, beliefs, None)
 
-    assert 1 == beliefs[id_of(1)].slots
+    assert 1 == beliefs[id_of(1)].doing.slots
 
 
 def test_without_a_gate_nobody_is_profiled() -> None:

@@ -124,6 +124,7 @@ async def desk(
         node = WatchedNode("ada", me.gossip, me.admission, policy(SchedulerConfig(exploration=0.0)), beliefs, rng)
         door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
         node.serve(own_agents([OwnEngine(engine.name, WHOLE, engine.state)], Profiles(home / "profiles.json").of))
+        node.count_own([door.doing], 0.0)
         route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
         answered: list[tuple[str, str, str]] = []
         with ThreadPoolExecutor(1) as worker, closing(route_log):

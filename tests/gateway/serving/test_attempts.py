@@ -99,9 +99,8 @@ class FixedDecider:
     def travel(self, request: Request, known: Travel | None = None) -> Travel:
         return may_travel(request, trusted=True)
 
-    async def choose(self, query: Query, waits_at: int | None) -> Choice:
-        assert query.is_held
-        return await self.again(waits_at)
+    async def decide_again(self, query: Query, engine: int | None) -> Choice:
+        return await self.again(engine)
 
 
 def first_of(attempts: Attempts) -> Awaitable[Target | None]:
@@ -128,7 +127,7 @@ async def test_a_slot_is_reserved_when_it_is_asked_and_free_when_it_has_answered
 
     assert (0, 0) == (desk.reservations(), desk.door.load.running)
     assert [("ada", "ok")] == [(candidate.peer_name, attempt.status) for candidate, attempt in attempts.done]
-    assert 11 == desk.door.own_load()[2]
+    assert 11 == desk.door.doing.tokens
 
 
 async def test_an_engine_of_ours_that_fails_at_once_is_left_and_not_asked_again() -> None:

@@ -19,10 +19,10 @@ from tests.gateway.routing.ada import MATHS, Ada, agent
 def test_where_nothing_is_weighed_jobs_are_counted_at_once_and_the_rest_within_a_moment() -> None:
     """But what lets us down does at once, and where no slot is free everything does."""
     ada = Ada(alone=True)
-    ada.node.observe_own_load(0, 4, 0.0)
+    ada.busy(0, 4)
     found = []
     for at, jobs in ((0.0, 0), (FRESH_S / 4, 1), (FRESH_S / 2, 2), (3 * FRESH_S / 4, 4), (2 * FRESH_S, 1)):
-        ada.node.observe_own_load(jobs, 4, at)
+        ada.busy(jobs, 4)
         only = ada.node.only(MATHS, at)
         assert only is not None and only.target is not None
         found.append(only.target)
@@ -90,8 +90,8 @@ def change(ada: Ada, lots: random.Random, *, is_graded: bool) -> None:
         lambda: ada.meet(number, *agents, waiting=jobs),
         lambda: node.serve(agents[: lots.randrange(1, 3)]),
         lambda: node.serve([agent("own", capability=(128, 128))]),
-        lambda: node.observe_own_load(jobs, 2, ada.now),
-        *[lambda: node.observe_own_load(0, 2, ada.now)] * 2,
+        lambda: ada.busy(jobs, 2),
+        *[lambda: ada.busy(0, 2)] * 2,
         lambda: known and node.hear_details(peer, agents),
         lambda: known and node.observe_probe(peer, jobs, 2, door, share, ada.now),  # type: ignore[arg-type]
         lambda: known and node.observe_closed(peer, ada.now),

@@ -78,7 +78,7 @@ def test_whoever_else_there_is_the_decision_is_the_same(
         for one in ada.decide(structs.replace(query, pin=peer, session=None)).choice(1).order:
             ada.node.observe(ada.node.dispatch(one, 0.0), Outcome(peer, "ok", took_s / 9, took_s, 40), 0.0)
     ada.now = 2 * FRESH_S
-    ada.node.observe_own_load(jobs, 2, ada.now)
+    ada.busy(jobs, 2)
     for one in among(ada, query)[1].order[:is_warm]:
         ada.node.observe(ada.node.dispatch(one, ada.now), Outcome(one.peer_id, "ok", 0.1, 0.5, 40), ada.now)
 
@@ -94,7 +94,7 @@ def test_whoever_else_there_is_the_decision_is_the_same(
 def test_who_follows_is_as_it_was_believed_when_it_was_decided() -> None:
     """However much later somebody looks; no lots of the peer's are drawn for it."""
     ada = Ada(alone=True)
-    ada.node.observe_own_load(0, 2, 0.0)
+    ada.busy(0, 2)
     for number in (1, 2):
         ada.meet(number, agent("own"))
         ada.node.observe_probe(id_of(number), 0, 2, "open", number * 1e-3, 0.0)
@@ -113,7 +113,7 @@ def test_who_follows_is_as_it_was_believed_when_it_was_decided() -> None:
 
 def test_a_query_whose_lot_says_so_tries_somebody_out() -> None:
     ada = Ada(alone=True, exploration=1.0)
-    ada.node.observe_own_load(0, 2, 0.0)
+    ada.busy(0, 2)
     ben = ada.meet(1, agent("own"))
 
     assert ada.node.idle(OWN, 0.0, 11, LOT) is None
@@ -124,7 +124,7 @@ def test_a_query_whose_lot_says_so_tries_somebody_out() -> None:
 @pytest.mark.parametrize(
     "special",
     [
-        lambda ada, ben: ada.node.observe_own_load(2, 2, 0.0),
+        lambda ada, ben: ada.busy(2, 2),
         lambda ada, ben: ada.node.observe_closed(ben, 0.0),
         lambda ada, ben: ada.node.observe_cold(ada.node.me, {"own"}),
         lambda ada, ben: ada.node.refused_fields(ben, frozenset({"top_k"})),
@@ -134,7 +134,7 @@ def test_a_query_whose_lot_says_so_tries_somebody_out() -> None:
 )
 def test_what_is_not_plain_is_weighed(special: Callable[[Ada, PeerId], None]) -> None:
     ada = Ada(alone=True)
-    ada.node.observe_own_load(0, 2, 0.0)
+    ada.busy(0, 2)
     ben = ada.meet(1, agent("own"))
     query = structs.replace(OWN, models=None, guarded=frozenset({"top_k"}))
     assert ada.node.idle(query, 0.0, 11, LOT) is not None
@@ -147,7 +147,7 @@ def test_what_is_not_plain_is_weighed(special: Callable[[Ada, PeerId], None]) ->
 @pytest.mark.parametrize("changed", [{"prompt_tokens": 9000}, {"rule": "privacy:r"}, {"pin": "local"}], ids=str)
 def test_what_needs_to_be_weighed_is(changed: dict[str, Any]) -> None:
     ada = Ada(alone=True)
-    ada.node.observe_own_load(0, 2, 0.0)
+    ada.busy(0, 2)
     ada.meet(1, agent("own"))
 
     assert ada.node.idle(structs.replace(OWN, **changed), 0.0, 11, LOT) is None

@@ -35,7 +35,7 @@ def test_what_nobody_competes_with_is_chosen_as_it_would_be_among_others(
         ada.node.observe_cold(ben, {"far"} if jobs % 2 else ())
     query = structs.replace(asked, models=frozenset(wanted), prompt_tokens=90, max_tokens=max_tokens, session="s")
     ada.now = now
-    ada.node.observe_own_load(jobs, slots, now, 500)
+    ada.busy(jobs, slots, 500)
     (one,) = ada.decide(query).choice(11).order
     ada.node.observe(ada.node.dispatch(one, now), Outcome(one.peer_id, "ok", 0.1, 0.5, 40), now)
 
