@@ -6,7 +6,8 @@ wait, whatever the size and number of their requests. Four rules beside that:
 
 1. Newcomers, who have no weight, share one clock. While others wait it gets NEWCOMERS_SHARE of the work, however many
    they are: a hundred new names gain nothing. Among themselves they go by what each had.
-2. Who was away begins where the others are: nobody saves up turns. What he had too much of, he still owes.
+2. Who was away begins where the others are: nobody saves up turns. What he had too much of, he still owes; what he had
+   while nobody waited was not too much, and is not counted (line.py).
 3. What a request costs is known when it is done. It is counted as an ordinary one until then, and set right.
 4. Where all places in line are taken, who would be done before the last of another gets that one's place. So nobody
    keeps others out by asking more often than he is answered.

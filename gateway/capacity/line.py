@@ -20,7 +20,8 @@ Requests are of two classes: our own programs' and other peers'. The rules:
 
 Mostly nobody waits and few are inside. The line is calm then: whoever comes or goes changes nothing for others, and
 does so by a short way (`enters_calmly`, `leaves_calmly`) that comes to the same. `settle` says up to how many inside;
-another peer's request enters so while a slot of their share is free. Where the engine has 8 slots and does not tell
+another peer's request enters so while a slot of their share is free, and takes nothing from anybody: it is counted in
+no share until somebody waits. Where the engine has 8 slots and does not tell
 them, it is calm with up to 23 (rules.py's calm_limit).
 
 Knows nothing of sockets, clocks and engines, and of who is asking no more than a name.
@@ -108,6 +109,7 @@ class Line(Generic[Place]):
         self._calm_limit = -1
         self._of_peer = dict[str, int]()  # inside, by name
         self._passed = 0  # of our own that entered since the first of the others waits
+        self._uncounted = dict[Place, None]()  # of others inside: who entered calmly, since when nobody has waited
         self.arrivals = 0  # requests that this peer answers; one that looks around is another's until it enters
 
     @property
@@ -176,8 +178,8 @@ class Line(Generic[Place]):
             place.is_inside = True
             self.inside += 1
         elif self.inside < self._free and self._others_inside < self._most_others and self._has_room_for(place):
-            self._share.join(place)
             self._enter(place)
+            self._uncounted[place] = None
         else:
             return False
         self.doing.jobs += 1
@@ -200,7 +202,9 @@ class Line(Generic[Place]):
             if not self._lets_own_in(room):
                 return False
         elif self._lets_others_in(room) and self._has_room_for(place, room):
+            self._count()
             self._share.join(place)
+            self._share.enter(place)
         else:
             return False
         self.arrivals += not place.may_look
@@ -213,6 +217,7 @@ class Line(Generic[Place]):
         self.arrivals += not place.may_look
         self.doing.jobs += 1
         self._calm = -1
+        self._count()
         insort(self._own if place.is_own else self._others, place, key=self._order)
         if not place.is_own:
             self._share.join(place)
@@ -221,6 +226,8 @@ class Line(Generic[Place]):
         """Those whose turn has come, in order; each counts as inside from the moment it is given out."""
         while (place := self._next(room)) is not None:
             (self._own if place.is_own else self._others).remove(place)
+            if not place.is_own:
+                self._share.enter(place)
             self._enter(place)
             yield place
 
@@ -278,9 +285,15 @@ class Line(Generic[Place]):
             self._passed += bool(self._others)
         else:
             self._others_inside += 1
-            self._share.enter(place)
             self._of_peer[place.peer] = self._of_peer.get(place.peer, 0) + 1
             self._passed = 0
+
+    def _count(self) -> None:
+        """Somebody may wait from now on: whoever is inside counts."""
+        for place in self._uncounted:
+            self._share.join(place)
+            self._share.enter(place)
+        self._uncounted.clear()
 
     def _leave(self, place: Place) -> None:
         """One that is inside."""
@@ -288,7 +301,10 @@ class Line(Generic[Place]):
         if place.is_own:
             return
         self._others_inside -= 1
-        self._share.leave(place, place.counted if place.work is None else place.work)
+        if place in self._uncounted:
+            del self._uncounted[place]
+        else:
+            self._share.leave(place, place.counted if place.work is None else place.work)
         left = self._of_peer[place.peer] - 1
         if left:
             self._of_peer[place.peer] = left
