@@ -16,6 +16,7 @@ from discovery.records import Card, InvalidRecord, PeerId, public_key
 Mode = Literal["tofu", "secret", "allowlist", "open"]
 Right = Literal["ask", "answer"]
 RIGHTS: tuple[Right, ...] = ("ask", "answer")
+_ALL, _NONE = frozenset(RIGHTS), frozenset[Right]()
 SECRET_MIN_BYTES = 16  # everyone can read the proof in a card, and so try to guess a short secret offline
 GRANTS_LIMIT = 4096  # peers approved by name
 
@@ -76,9 +77,10 @@ class Admission:
     def rights(self, peer: PeerId) -> frozenset[Right]:
         """The rights of this peer; empty when it was revoked, whatever the mode grants."""
         if peer in self._revoked:
-            return frozenset()
-        by_mode = self.mode == "open" or peer in self._allowed or self.holders.has_proven(peer)
-        return frozenset(RIGHTS) if by_mode else self._granted.get(peer, frozenset())
+            return _NONE
+        if self.mode == "open" or peer in self._allowed or self.holders.has_proven(peer):
+            return _ALL
+        return self._granted.get(peer, _NONE)
 
     def vouches(self, peer: PeerId) -> bool:
         """Whether the user, the allow-list or the secret says who this is; else it is a stranger, in mode open too."""

@@ -127,7 +127,7 @@ _TURNS: msgspec.json.Decoder[list[_Turn]] = msgspec.json.Decoder(list[_Turn])
 
 
 def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
-    """(agent, what it is asked): its fields are those that may travel, each written anew. Raises Unacceptable."""
+    """(agent, what it is asked): its fields are those that may travel, each as we write it. Raises Unacceptable."""
     try:
         asked = msgspec.json.decode(payload, type=_Delegation)
     except UNREADABLE as error:
@@ -140,11 +140,13 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
         raise Unacceptable(error.message) from error
     if asked.continues and not _is_begun(request):
         raise Unacceptable("`continue` is for a stream whose last message is what an assistant has said so far")
-    kept = _told(request.fields)
+    came = request.fields
+    kept = _told(came)
     if problem := _problem(request, kept, trusted):
         raise Unacceptable(f"field `{problem}` may not travel")
-    fields = {**kept, **request.written}
-    return asked.agent, request.changed(fields, continues=asked.continues)
+    if kept is came and request.content.is_as_written and not asked.continues:
+        return asked.agent, request
+    return asked.agent, request.changed({**kept, **request.written}, continues=asked.continues)
 
 
 def _is_begun(request: Request) -> bool:

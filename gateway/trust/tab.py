@@ -62,7 +62,8 @@ class Sums(msgspec.Struct, frozen=True):
 
     @property
     def work(self) -> float:
-        return work_of(self.prompt_tokens, self.tokens)
+        """In tokens written."""
+        return self.tokens + PROMPT_WEIGHT * self.prompt_tokens
 
 
 def timed(served_ms: int) -> Sums:
@@ -110,11 +111,6 @@ def _signed(who: PeerId, by: str, said: bytes, verify: Verify) -> bool:
         return False
 
 
-def work_of(prompt_tokens: int, tokens: int) -> float:
-    """Work in tokens written."""
-    return tokens + PROMPT_WEIGHT * prompt_tokens
-
-
 @dataclass(slots=True)
 class Account:
     """One side of a tab: the sums, how much of them is new, what both signed last."""
@@ -133,8 +129,10 @@ class Account:
             self.recent, self.as_of = self.faded(now), now
         self.recent += sums.work
         self.sums = self.sums.plus(sums)
-        self.open_since = self.open_since if self.open_answers else now
-        self.open_answers, self.last_at = self.open_answers + sums.answers, now
+        if not self.open_answers:
+            self.open_since = now
+        self.open_answers += sums.answers
+        self.last_at = now
 
     def raise_to(self, sums: Sums, now: float) -> None:
         """Take over what both signed, where that is more than we know of: we lost some of ours."""

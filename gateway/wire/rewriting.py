@@ -5,7 +5,7 @@ Also finds what the types of known.py cannot say: a key that stands twice, and a
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -82,9 +82,14 @@ def read_known(endpoint: str, body: bytes | msgspec.Raw) -> Known:
     return known
 
 
-def write_known(
-    known: Known, parts: Sequence[object], fields: CameFields, body: bytes | msgspec.Raw
-) -> dict[str, Value]:
+class Written(NamedTuple):
+    """What was written anew."""
+
+    fields: Fields
+    is_body: bool  # and the body is to the byte what all of its fields would be written as, of which none stands twice
+
+
+def write_known(known: Known, parts: Sequence[object], fields: CameFields, body: bytes | msgspec.Raw) -> Written:
     """Those of the body's `fields` that have fields themselves, written anew from what is known.
 
     `parts` are those of its messages that are not text; large images are pieces of their own and not copied.
@@ -110,9 +115,10 @@ def write_known(
                 written[name] = msgspec.Raw(encoded)
     if known.SAID:
         written[known.SAID] = _write_said(getattr(known, known.SAID), images)
-    if not is_written_so(body, fields, written) and _stands_twice(body, {**fields, **written}):
+    is_body = is_written_so(body, fields, written)
+    if not is_body and _stands_twice(body, {**fields, **written}):
         raise NotKnown("duplicate")
-    return written
+    return Written(written, is_body)
 
 
 def is_written_so(body: bytes | msgspec.Raw, fields: CameFields, written: Fields) -> bool:

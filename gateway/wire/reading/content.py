@@ -12,10 +12,11 @@ from gateway.wire.codec import UNREADABLE, Fields, Pieces, pieces_of, read_field
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.known import KnownChat, NotKnown
 from gateway.wire.reading.turns import Said
-from gateway.wire.rewriting import CameFields, Known, is_written_so, write_known
+from gateway.wire.rewriting import CameFields, Known, Written, is_written_so, write_known
 
 _FLAT = frozenset(KnownChat.__struct_fields__).difference(KnownChat.REWRITTEN)  # fields without fields but turns
 PLAIN_BYTES = 1 << 14
+_NOTHING = Written({}, False)
 _ESCAPED = b"\\u00"  # begins an ASCII letter that hides what a name is
 
 
@@ -50,7 +51,7 @@ class Content(msgspec.Struct, eq=False):
     """A body as it came, or with fields of ours in it.
 
     A body that is part of a larger message (Raw) is written anew where it is sent: its bytes may hold a field twice, of
-    which only one was judged.
+    which only one was judged. Unless it is what we would write.
     """
 
     _came: bytes | msgspec.Raw
@@ -60,7 +61,7 @@ class Content(msgspec.Struct, eq=False):
     _anew: Fields | None = None  # fields of ours, which go before those that came
     _read: CameFields | None = None  # the fields that came
     _fields: Fields | None = None
-    _judged: tuple[Fields, str | None] | None = None  # what is written anew, and what is not known
+    _judged: tuple[Written, str | None] | None = None  # what is written anew, and what is not known
 
     __repr__ = object.__repr__  # without a word of it
 
@@ -75,7 +76,7 @@ class Content(msgspec.Struct, eq=False):
     @property
     def written(self) -> Fields:
         """Those of its fields that are written anew from what is known of them, before another machine gets them."""
-        written = self._judge()[0]
+        written = self._judge()[0].fields
         return {**written, **self._anew} if self._anew else written
 
     @property
@@ -106,6 +107,11 @@ class Content(msgspec.Struct, eq=False):
         )
 
     @property
+    def is_as_written(self) -> bool:
+        """Whether it came as we would write all of its fields, to the byte."""
+        return not self._is_changed and self._judge()[0].is_body
+
+    @property
     def demands(self) -> str | None:
         """The field that costs an engine more than one plain answer (known.py)."""
         known = self.reading.known
@@ -121,8 +127,10 @@ class Content(msgspec.Struct, eq=False):
     @property
     def pieces(self) -> Pieces:
         """What an engine is sent: exactly what came where nothing is ours, and else every other field's exact bytes."""
-        if not self._is_changed and isinstance(self._came, bytes):
+        if not self._is_changed and not isinstance(self._came, msgspec.Raw):
             return (self._came,)
+        if self.is_as_written:
+            return (memoryview(self._came),)
         return self._body if self._body is not None else write_fields(self.fields)
 
     def lacks(self, name: str) -> bool:
@@ -143,18 +151,18 @@ class Content(msgspec.Struct, eq=False):
 
     def rewritten(self, fields: Fields, written: Fields | None = None) -> "Content":
         """The same with these fields and no others. `written` replaces what was written anew; None: that stays."""
-        judged = self.written if written is None else written, self.unknown
+        judged = Written(self.written if written is None else written, False), self.unknown
         return Content(self._came, self.reading, _is_changed=True, _fields=fields, _judged=judged)
 
-    def _judge(self) -> tuple[Fields, str | None]:
+    def _judge(self) -> tuple[Written, str | None]:
         if self._judged is None:
             reading = self.reading
             try:
                 fields, known = self._fields_that_came(), reading.known
-                written = write_known(known, reading.said.parts, fields, self._came) if known else {}
+                written = write_known(known, reading.said.parts, fields, self._came) if known else _NOTHING
                 self._judged = written, reading.not_known
             except NotKnown as error:
-                self._judged = {}, error.field
+                self._judged = _NOTHING, error.field
         return self._judged
 
     def _fields_that_came(self) -> CameFields:

@@ -282,6 +282,26 @@ def test_a_malformed_delegation_is_unacceptable(payload: bytes, said: str) -> No
         read_delegation(payload, trusted=True)
 
 
+@pytest.mark.parametrize(
+    ("body", "is_sent_as_it_came"),
+    [
+        (b'{"messages":[{"role":"user","content":"hi"}],"model":"m","max_tokens":4}', True),
+        (b'{"messages":[{"role":"user","content":"hi"}],"model":"m","stop":["a","b"]}', True),
+        (b'{"messages":[{"role":"user", "content":"hi"}],"model":"m"}', False),
+        (b'{"messages":[{"content":"hi","role":"user"}],"model":"m"}', False),
+        (b'{"messages":[{"role":"user","content":"hi"}],"mode\\u006c":"m"}', False),
+        (b'{"messages":[{"role":"user","content":"hi"}],"model":"m","stop":null}', False),
+    ],
+)
+def test_what_came_as_we_would_write_it_goes_to_the_engine_as_it_came(body: bytes, is_sent_as_it_came: bool) -> None:
+    _, request = read_delegation(b'{"endpoint":"chat/completions","agent":"a","body":%b}' % body, trusted=False)
+
+    sent = b"".join(encode_request(request, "m"))
+
+    assert is_sent_as_it_came == (sent == body) == request.content.is_as_written
+    assert {name: value for name, value in json.loads(body).items() if value is not None} == json.loads(sent)
+
+
 BEGUN = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"I"}],"stream":true}'
 
 
