@@ -45,10 +45,6 @@ class Carrier(Protocol):
         """The answer has ended for its reader, but is not complete."""
         ...
 
-    def rest(self) -> None:
-        """The answer is complete, and read."""
-        ...
-
 
 class Sink(Protocol):
     """Takes pieces of a body where they are read, so that their reader need not be woken."""
@@ -141,7 +137,8 @@ class Answer:
                 else:
                     await self._poured(sink)
         taken = self._untaken()
-        self.connection.go_on()
+        if not self.is_complete:
+            self.connection.go_on()
         return taken
 
     async def _poured(self, sink: Sink) -> None:
@@ -149,7 +146,9 @@ class Answer:
         try:
             await self._news()
         finally:  # it has this object, which would with it not be freed at once
-            self._sink = self.connection.takes = None
+            self._sink = None
+            if not self.is_complete:
+                self.connection.takes = None
 
     async def read(self, limit_bytes: int, within_s: float) -> bytes:
         """The whole body, or somewhat more than `limit_bytes` of a longer one.
@@ -162,15 +161,13 @@ class Answer:
         return bytes(body)
 
     def release(self, *, at_its_end: bool = False) -> None:
-        """End this answer. If it was read to its end, its connection is kept; else the connection is closed.
+        """End this answer. If all of it has come, its connection is kept; else the connection is closed.
 
         `at_its_end`: all but the end mark was read, for which the connection waits LINGER_S.
         """
         if not self.is_released:
             self.is_released = True
-            if self.is_complete:
-                self.connection.rest()
-            else:
+            if not self.is_complete:
                 self.connection.left(at_its_end)
             if self.ended is not None:
                 self.ended()

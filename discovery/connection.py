@@ -1,17 +1,22 @@
 """One HTTP/1.1 connection to a server, an engine or a peer: asks on it, one request at a time, and fills their answers.
 
-httptools parses, as on the serving side. Knows nothing of what is asked, nor of other connections.
+httptools parses, as on the serving side, but for an answer that comes in one piece behind a head that came before
+(heads.py), as most answers of a busy engine do: of that the parser, which stands where a message begins, sees nothing.
+What is complete is its reader's alone: the connection is given back before he has a look.
+
+Knows nothing of what is asked, nor of other connections.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from operator import methodcaller
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
 
 from discovery.answer import Answer, ConnectionBroken, CutShort, NothingCame, NotHttp
+from discovery.heads import Heads
 from discovery.uploads import acknowledged_bytes
 
 SLICE_BYTES = 1 << 18  # of a large body: TLS encrypts so much in a moment, and others have their turn
@@ -24,8 +29,17 @@ _TEXT = methodcaller("decode", "latin-1")
 Pieces = tuple[bytes | memoryview, ...]  # of one body, to be sent one after the other
 
 
+class Head(NamedTuple):
+    """What the head of an answer says. Answers share it whose heads are equal."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
 class Owner(Protocol):
-    """Who keeps connections between two answers."""
+    """Who keeps connections between two answers, and the heads that came on them."""
+
+    heads: Heads[Head]
 
     def made(self, connection: "Connection") -> None:
         """It is open."""
@@ -55,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._came: list[bytes] = []  # of the body, in what is being parsed
         # The parser calls these, often, without a step of Python's interpreter.
         self.on_header, self.on_body = self._lines.__setitem__, self._came.append
+        self._is_fresh = False  # nothing of the present answer has come
         self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
         self._is_kept = self._is_held = False
         self._unsent: Iterator[memoryview] | None = None  # what is left of a large request
@@ -67,9 +82,8 @@ class Connection(asyncio.Protocol):
 
     def ask(self, lines: bytes, body: Pieces) -> Answer:
         """Send a request; its answer fills as it comes. `lines`: of its head, but for the length of a body."""
-        self._unparsed = 0
-        self._lines.clear()
         answer = self._answer = Answer(self)
+        self._is_fresh, self._unparsed = True, 0
         size = len(body[0]) if len(body) == 1 else sum(map(len, body))
         head = b"%bcontent-length: %d\r\n\r\n" % (lines, size) if body else lines + b"\r\n"
         if size <= SLICE_BYTES:
@@ -173,6 +187,22 @@ class Connection(asyncio.Protocol):
         if answer is None:  # the server sends bytes although nothing was asked
             self._transport.abort()
             return
+        if is_first := self._is_fresh:
+            self._is_fresh = False
+            known = self._owner.heads.find(data)
+            if known is not None and len(known[3]) == known[2]:
+                (answer.status, headers), anew, _, body = known
+                answer.headers = headers if anew is None else {**headers, **anew}
+                answer.has_head = answer.is_complete = self._is_kept = True
+                answer.pieces.append(body)
+                self._rest()
+                answer.wake()
+                return
+            self._lines.clear()
+        self._parse(answer, data, is_first)
+
+    def _parse(self, answer: Answer, data: bytes, is_first: bool) -> None:
+        """Have the parser read what came, which `is_first` of its answer."""
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -183,6 +213,8 @@ class Connection(asyncio.Protocol):
             self._unparsed = 0
             if (takes := self.takes) and takes(piece):
                 return
+            if is_first and answer.is_complete:
+                self._learn(answer, data, piece)
             answer.pieces.append(piece)
             answer.untaken_bytes += len(piece)
             if answer.untaken_bytes > BUFFER_LIMIT_BYTES and not self._is_held:
@@ -194,7 +226,15 @@ class Connection(asyncio.Protocol):
                 answer.error = ConnectionBroken(f"its headers are over {HEAD_LIMIT_BYTES} bytes")
                 self._transport.abort()
         self.takes = None  # the reader has something to read first
+        if answer.is_complete:
+            self._rest()
         answer.wake()
+
+    def _learn(self, answer: Answer, data: bytes, body: bytes) -> None:
+        """Have the head of an answer remembered, behind which just its body came, as its length tells."""
+        lines, ends, behind = data.partition(b"\r\n\r\n")
+        if self._is_kept and answer.error is None and behind == body:
+            self._owner.heads.learn(lines + ends, Head(answer.status, answer.headers))
 
     def _joined(self) -> bytes:
         came = b"".join(self._came)
@@ -236,11 +276,9 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._answer and self._answer.has_head:
             self._answer.is_complete, self.takes = True, None  # somebody has to see the end
-            if self._answer.is_released:  # the connection was lingering for this end mark
-                self.rest()
 
-    def rest(self) -> None:
-        """The present answer is complete, and read: become idle, or close where the server keeps no connection."""
+    def _rest(self) -> None:
+        """The present answer is complete: become idle, or close where the server keeps no connection."""
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from discovery.answer import Answer, ConnectionBroken, NothingCame
 from discovery.buffered import Buffered
-from discovery.connection import Connection, Pieces
+from discovery.connection import Connection, Head, Pieces
+from discovery.heads import Heads, KnownHeads
 
 
 class Connections:
@@ -42,6 +43,7 @@ class Connections:
         # when the first of them has been idle for long enough, or earlier
         self._look: asyncio.TimerHandle | None = None
         self._opened: set[Connection] = set() if opened is None else opened
+        self.heads: Heads[Head] = KnownHeads()  # of answers
 
     async def post(self, path: str, headers: Mapping[str, str], body: Pieces, *, keep: bool, within_s: float) -> Answer:
         """Post `body`, and return the answer once its headers have come, `within_s`.

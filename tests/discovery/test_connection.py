@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import random
 from typing import Any
 
 import pytest
 
 from discovery.answer import ConnectionBroken
-from discovery.connection import BUFFER_LIMIT_BYTES, SLICE_BYTES
+from discovery.connection import BUFFER_LIMIT_BYTES, SLICE_BYTES, Connection, Head
 from discovery.connections import Connections
+from discovery.heads import Found, KnownHeads
 from tests.discovery.raw import CHUNKED, WHOLE, ask, engine, read
 from tests.garbage import garbage
 
@@ -249,3 +251,123 @@ async def test_requests_that_end_in_time_set_one_timer_for_all_of_them(monkeypat
         connection.close()
         await asyncio.sleep(0.01)
         assert connection._look is not None and connection._look.cancelled()
+
+
+async def test_an_answer_that_has_come_leaves_its_connection_before_it_is_read() -> None:
+    async with engine(WHOLE) as (served, connections):
+        answers = [await ask(connections) for _ in range(5)]
+
+        assert [b"hello"] * 5 == [await read(answer) for answer in answers]
+        assert 1 == served.connections
+
+
+# --- heads that came before ---
+
+
+class Noting(KnownHeads[Head]):
+    """Notes how often a head was known."""
+
+    found = 0
+
+    def find(self, data: bytes) -> Found[Head] | None:
+        known = super().find(data)
+        self.found += known is not None
+        return known
+
+
+class Forgetting(KnownHeads[Head]):
+    """Knows none."""
+
+    def learn(self, data: bytes, head: Head) -> None: ...
+
+
+class Side:
+    """A connection without a socket, and who keeps it."""
+
+    def __init__(self, heads: KnownHeads[Head]) -> None:
+        self.heads, self.kept, self.is_closed = heads, list[Connection](), False
+        self.connection = Connection(self)
+        self.connection.connection_made(self)  # type: ignore[arg-type]
+
+    def made(self, connection: Connection) -> None: ...
+
+    def lose(self, connection: Connection) -> None: ...
+
+    def keep(self, connection: Connection) -> None:
+        self.kept.append(connection)
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def hear(self, pieces: list[bytes]) -> tuple[object, ...]:
+        """What an answer is read as that comes in these pieces."""
+        if self.is_closed:
+            self.__init__(self.heads)  # type: ignore[misc]
+        self.kept.clear()
+        answer = self.connection.ask(b"POST / HTTP/1.1\r\n", (b"{}",))
+        for piece in pieces:
+            if not self.is_closed:
+                self.connection.data_received(piece)
+        if not answer.is_complete and not self.is_closed:
+            self.abort()
+        return (
+            *(answer.status, dict(answer.headers), answer.has_head, answer.is_complete, str(answer.error)),
+            *(b"".join(answer.pieces), bool(self.kept), self.is_closed),
+        )
+
+
+HEADS = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: LENGTH\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: LENGTH\r\ndate: Mon\r\n\r\n",
+    b"HTTP/1.1 429 Busy\r\nretry-after: 9\r\ncontent-length: LENGTH\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: LENGTH\r\nConnection: close\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\ncontent-length: LENGTH\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\ncontent-length: LENGTH\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: LENGTH\r\ncontent-length: LENGTH\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nx-strength: 5\r\ncontent-length: LENGTH\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: LENGTH\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: LENGTH\r\n\r\n",
+    b"HTTP/1.1 200 OK\ncontent-length: LENGTH\n\n",
+)
+LENGTHS = ("%d", "%d", "%d", "0%d", "+%d", "%d ", " %d", "%d, %d", "9%d", "")
+
+
+def answers(seed: int) -> list[list[bytes]]:
+    """Several answers of one server, each in its pieces: most are as they should be."""
+    rng = random.Random(seed)
+    told = list[list[bytes]]()
+    for _ in range(8):
+        body = rng.choice((b"hello", b"hello", b"{}", b"", b"a" * 300))
+        said = rng.choice(LENGTHS) if rng.random() < 0.2 else "%d"
+        length = said.replace("%d", str(len(body))).encode()
+        sent = rng.choice(HEADS[: 3 if rng.random() < 0.7 else None]).replace(b"LENGTH", length) + body
+        if rng.random() < 0.1:
+            sent += rng.choice((b"\r\n", b"x", sent))
+        cut = rng.randint(0, len(sent)) if rng.random() < 0.2 else len(sent)
+        told.append([piece for piece in (sent[:cut], sent[cut:]) if piece])
+    return told
+
+
+async def test_an_answer_behind_a_known_head_is_read_as_the_parser_reads_it() -> None:
+    knowing, found = Noting(), 0
+    for seed in range(2000):
+        first, other = Side(knowing), Side(Forgetting())
+        for pieces in answers(seed):
+            expected = other.hear(pieces)
+            assert expected == first.hear(pieces), (seed, pieces)
+        found += knowing.found
+        knowing.found = 0
+
+    assert found > 2000, "many of them are known, or this tests nothing"

@@ -90,10 +90,9 @@ async def test_nothing_is_sent_on_a_new_connection_that_is_refused_here() -> Non
 
 async def test_each_idle_connection_is_closed_when_it_has_been_idle_for_so_long() -> None:
     async with engine(WHOLE, keep_s=0.3) as (served, connections):
-        answers = [await ask(connections) for _ in range(3)]
-        for number, answer in enumerate(answers):
-            await answer.piece(2)
-            answer.release()
+        loop, dialled = asyncio.get_running_loop(), [await connections.dial() for _ in range(3)]
+        for number, connection in enumerate(dialled):
+            await connection.ask(connections.lines("/", {}), (b"",)).begun(loop.time() + 2)
             await asyncio.sleep(0.1 if number < 2 else 0)
         assert 3 == served.open
         seen = set[int]()
