@@ -69,16 +69,14 @@ def is_free(request: Request) -> bool:
     return request.content.is_plain(_FREE)
 
 
+def free_travel(request: Request) -> Travel:
+    """What may_travel tells of a request that is_free: all that stays is what says nothing, or is dropped."""
+    return Travel(_kept(request), None)
+
+
 def may_travel(request: Request, *, trusted: bool) -> Travel:
     """What of a request may be delegated. `trusted`: every candidate was approved or knows the secret."""
-    travels, dropped = _TABLES[request.endpoint]
-    kept = _told(request.fields)
-    if not travels.issuperset(kept):
-        kept = {
-            name: value
-            for name, value in kept.items()
-            if name in travels or not (name in dropped or _is_default(name, value))
-        }
+    travels, kept = _TABLES[request.endpoint][0], _kept(request)
     if request.endpoint == "responses":
         kept = {**STATELESS, **kept}
     if problem := _problem(request, kept, trusted):
@@ -90,6 +88,19 @@ def may_travel(request: Request, *, trusted: bool) -> Travel:
     if not written.keys() <= kept.keys():
         written = {name: value for name, value in written.items() if name in kept}
     return Travel({**kept, **written}, None, guarded)
+
+
+def _kept(request: Request) -> Fields:
+    """Those of its fields that say something, and are not dropped."""
+    travels, dropped = _TABLES[request.endpoint]
+    kept = _told(request.fields)
+    if travels.issuperset(kept):
+        return kept
+    return {
+        name: value
+        for name, value in kept.items()
+        if name in travels or not (name in dropped or _is_default(name, value))
+    }
 
 
 def who_takes(reason: str) -> str:

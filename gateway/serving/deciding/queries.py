@@ -7,7 +7,7 @@ from msgspec import structs
 from discovery.records import PeerId
 from gateway.models.names import NamesConfig, summed_up
 from gateway.models.same import NAME_CHARS
-from gateway.privacy.fields import FREE, Travel, is_free, may_travel
+from gateway.privacy.fields import FREE, Travel, free_travel, is_free, may_travel
 from gateway.privacy.rules import Verdict
 from gateway.routing.node import Node
 from gateway.routing.query import Query
@@ -60,7 +60,9 @@ class Queries:
 
     def travel(self, request: Request, known: Travel | None = None) -> Travel:
         """What of it may leave this machine, `known` where all of that is. Raises InvalidRequest."""
-        if known is not None and known.fields is not None:
+        if known is FREE:
+            return free_travel(request)
+        if known is not None:
             return known
         try:
             return self._travel(request)

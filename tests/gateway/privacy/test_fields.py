@@ -8,12 +8,22 @@ from typing import Any
 import pytest
 
 from gateway.privacy import fields as table
-from gateway.privacy.fields import Travel, Unacceptable, delegation, is_free, may_travel, read_delegation, who_takes
+from gateway.privacy.fields import (
+    Travel,
+    Unacceptable,
+    delegation,
+    free_travel,
+    is_free,
+    may_travel,
+    read_delegation,
+    who_takes,
+)
 from gateway.wire.bodies import TURNS, begun_turn
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.known import MAX_TOKENS_LIMIT, PROMPTS_LIMIT
 from gateway.wire.request import encode_request, read_request
 from gateway.wire.sampling import NUMBER_LIMIT, SAMPLING
+from gateway.wire.tokens import asking_for_usage
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -495,16 +505,16 @@ def test_what_a_look_sets_free_may_travel_whoever_is_trusted() -> None:
     for _ in range(4000):
         body = drawn_body(lots)
         try:
-            request = read_request("chat/completions", body)
+            request = asking_for_usage(read_request("chat/completions", body))
             if not is_free(request):
                 continue
         except InvalidRequest:
             continue
         free += 1
         for trusted in (False, True):
-            travel = may_travel(read_request("chat/completions", body), trusted=trusted)
+            travel = may_travel(asking_for_usage(read_request("chat/completions", body)), trusted=trusted)
             assert (None, frozenset()) == (travel.pinned_by, travel.guarded), body
-            assert travel == may_travel(request, trusted=trusted)
+            assert travel == free_travel(request) == may_travel(request, trusted=trusted)
     assert free > 200
 
 
