@@ -18,6 +18,7 @@ from gateway.wire.streams.pour import Pour
 _REFUSED = (400, 422)  # statuses of a body with a field that the engine does not know
 REFUSALS = 3  # of optional fields, after each of which a request is asked once more: many engines name the first alone
 NOT_BEGUN = (ConnectionBroken, OSError, TimeoutError)
+_NONE = frozenset[str]()
 _EVENTS = "text/event-stream"
 _ANY_EVENTS = (_EVENTS, "text/plain", "application/octet-stream")  # what servers call a stream of events
 
@@ -84,63 +85,58 @@ class Asking(Protocol):
         ...
 
 
-class Answering:
-    """An answer that has begun (gateway.upstream.Reply), once `begun` was told."""
+class Answering(msgspec.Struct, eq=False):
+    """An answer that has begun (gateway.upstream.Reply). `url`: of the engine. `stream`: events were asked for."""
 
+    url: str
+    stream: bool
+    patience: Patience
+    answer: Began
     status: int
-    _answer: Began
-    _said: bytes | None = None  # the whole body, where it has been read
-
-    def __init__(self, url: str, *, stream: bool, patience: Patience) -> None:
-        """`url`: of the engine. `stream`: events are asked for."""
-        self._url, self._stream, self._patience = url, stream, patience
-
-    def begun(self, answer: Began) -> None:
-        """Its head has come."""
-        self._answer, self.status = answer, answer.status
+    said: bytes | None = None  # the whole body, where it has been read
 
     @property
     def content_type(self) -> str:
-        return self._answer.headers.get("content-type", "")
+        return self.answer.headers.get("content-type", "")
 
     @property
     def retry_after(self) -> str | None:
-        return self._answer.headers.get("retry-after")
+        return self.answer.headers.get("retry-after")
 
     @property
     def is_stream(self) -> bool:
         """Where events are asked for, a body of no particular type is taken for them."""
-        kind = self._answer.headers.get("content-type", "")
-        return (not kind or kind.startswith(_ANY_EVENTS)) if self._stream else kind.startswith(_EVENTS)
+        kind = self.answer.headers.get("content-type", "")
+        return (not kind or kind.startswith(_ANY_EVENTS)) if self.stream else kind.startswith(_EVENTS)
 
     async def read(self) -> bytes:
-        if self._said is not None:
-            return self._said
-        if (whole := self._answer.whole()) is not None:
+        if self.said is not None:
+            return self.said
+        if (whole := self.answer.whole()) is not None:
             return whole
         try:
             clock = asyncio.get_running_loop().time
-            until, pieces, size = clock() + self._patience.whole_s, list[bytes](), 0
-            while piece := await self._answer.piece(until - clock()):
+            until, pieces, size = clock() + self.patience.whole_s, list[bytes](), 0
+            while piece := await self.answer.piece(until - clock()):
                 pieces.append(piece)
                 size += len(piece)
                 if size > REPLY_LIMIT_BYTES:
                     raise UpstreamError(f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large")
             return b"".join(pieces)
         except TimeoutError as error:
-            raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
+            raise UpstreamError(f"the engine at {self.url} stalled", code="engine_timeout") from error
         except ConnectionBroken as error:
             raise self._cut_short(error) from error
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes; `patience.whole_s` for the first piece, `idle_s` between two. Raises UpstreamError."""
-        wait_s = self._patience.whole_s
+        wait_s = self.patience.whole_s
         try:
-            while piece := await self._answer.piece(wait_s):
-                wait_s = self._patience.idle_s
+            while piece := await self.answer.piece(wait_s):
+                wait_s = self.patience.idle_s
                 yield piece
         except TimeoutError as error:
-            raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
+            raise UpstreamError(f"the engine at {self.url} stalled", code="engine_timeout") from error
         except ConnectionBroken as error:
             raise self._cut_short(error) from error
 
@@ -151,18 +147,18 @@ class Answering:
 
     async def reads(self, pour: Pour | None = None) -> AsyncIterator[list[Event]]:
         """See gateway.upstream.reads. Raises UpstreamError."""
-        splitter, wait_s, is_complete = EventSplitter(with_comments=True), self._patience.first_event_s, False
+        splitter, wait_s, is_complete = EventSplitter(with_comments=True), self.patience.first_event_s, False
         last = deque[bytes](maxlen=2)  # events or reads of them: the last may tell the usage, the one before the end
         sink: Pour | None = None  # once there was an event, and between two
         if pour is not None:
             pour.tell(last.append)
         try:
             while True:
-                piece = await self._answer.piece(wait_s, sink)
+                piece = await self.answer.piece(wait_s, sink)
                 if sink is not None:
                     sink.tell_on()
                 elif pour is not None and splitter.is_between and pour.take(piece):
-                    sink, wait_s = pour, self._patience.idle_s
+                    sink, wait_s = pour, self.patience.idle_s
                     continue
                 if not piece:
                     if not is_complete and not _has_finished(last):
@@ -174,7 +170,7 @@ class Answering:
                 for event in splitter.feed(piece):
                     came.append(event)
                     if not event.is_comment:
-                        wait_s, is_complete = self._patience.idle_s, is_complete or event.ends_stream
+                        wait_s, is_complete = self.patience.idle_s, is_complete or event.ends_stream
                         last.append(event.raw)
                         if event.is_done:
                             break
@@ -182,105 +178,99 @@ class Answering:
                 if came:
                     yield came
                     if came[-1].is_done:
-                        self._answer.release(at_its_end=True)
+                        self.answer.release(at_its_end=True)
                         return
         except TimeoutError as error:
-            message = f"the engine at {self._url} sent nothing for {wait_s:g} s"
+            message = f"the engine at {self.url} sent nothing for {wait_s:g} s"
             raise UpstreamError(message, code="engine_timeout") from error
         except OversizedEvent as error:
-            raise UpstreamError(f"the engine at {self._url} sent {error}", code="bad_stream") from error
+            raise UpstreamError(f"the engine at {self.url} sent {error}", code="bad_stream") from error
         except ConnectionBroken as error:
             raise self._cut_short(error) from error
 
     def _cut_short(self, error: Exception | None) -> UpstreamError:
         reason = f" ({error or type(error).__name__})" if error else ""
-        return UpstreamError(f"the engine at {self._url} ended its answer too early{reason}", code="stream_cut_short")
+        return UpstreamError(f"the engine at {self.url} ended its answer too early{reason}", code="stream_cut_short")
 
 
-class Asked(Answering):
+class Asked(msgspec.Struct, eq=False):
     """A context: entering it asks, and leaving it hangs up, which makes the engine stop generating.
 
-    Entered it is the answer that has begun (gateway.upstream.Reply). Entering raises UpstreamError.
+    Entered it gives the answer that has begun. Entering raises UpstreamError. `stream`: events are asked for, so that
+    a body of no particular type is taken for them.
     """
 
+    engine: Asking
+    endpoint: str
+    body: Pieces
+    headers: Mapping[str, str]
+    stream: bool
+    patience: Patience
     _hands: Hands | None = None
-
-    def __init__(
-        self,
-        engine: Asking,
-        endpoint: str,
-        body: Pieces,
-        headers: Mapping[str, str],
-        *,
-        stream: bool,
-        patience: Patience,
-    ) -> None:
-        """`stream`: events are asked for, so that a body of no particular type is taken for them."""
-        self._url, self._stream, self._patience = engine.url, stream, patience
-        self._engine, self._endpoint, self._body, self._headers = engine, endpoint, body, headers
+    _reply: Answering | None = None
 
     def lend(self, hands: Hands) -> None:
         """Have it asked by these hands, which may pass the answer on by themselves."""
         self._hands = hands
 
-    async def __aenter__(self) -> "Asked":
-        engine, endpoint, body = self._engine, self._endpoint, self._body
+    async def __aenter__(self) -> Answering:
+        engine, body, patience = self.engine, self.body, self.patience
+        within_s = patience.first_event_s if self.stream else patience.whole_s
         engine.in_flight += 1
         try:
-            if endpoint in engine.refused:
-                body, _ = without(body, engine.refused[endpoint])
-            self.begun(await engine.begin(endpoint, body, self._headers, self._within_s, self._hands))
-            if self.status != 200:
-                await self._judge(body)
-            if self._answer.headers.get("content-encoding", "identity") != "identity":  # a bomb, perhaps
-                self._answer.release()
+            if engine.refused:
+                body, _ = without(body, engine.refused.get(self.endpoint, _NONE))
+            answer = await engine.begin(self.endpoint, body, self.headers, within_s, self._hands)
+            reply = self._reply = Answering(engine.url, self.stream, patience, answer, answer.status)
+            if answer.status != 200:
+                reply = await self._judge(reply, body, within_s)
+            if reply.answer.headers.get("content-encoding", "identity") != "identity":  # a bomb, perhaps
+                reply.answer.release()
                 raise UpstreamError(f"the engine at {engine.url} compresses its answers", code="bad_encoding")
         except NOT_BEGUN as error:
             engine.in_flight -= 1
-            raise engine.not_begun(error, self._within_s) from error
+            raise engine.not_begun(error, within_s) from error
         except BaseException:
             engine.in_flight -= 1
             raise
-        return self
+        return reply
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._engine.in_flight -= 1
-        self._answer.release()  # closes the connection where the answer was not read to its end
+        self.engine.in_flight -= 1
+        if self._reply is not None:
+            self._reply.answer.release()  # closes the connection where the answer was not read to its end
 
-    @property
-    def _within_s(self) -> float:
-        return self._patience.first_event_s if self._stream else self._patience.whole_s
+    async def _judge(self, reply: Answering, body: Pieces, within_s: float) -> Answering:
+        """See what can be done about an answer that is none: it, or the one that came instead."""
+        if reply.status in _REFUSED and self.endpoint in OPTIONAL:
+            reply = self._reply = await self._ask_for_less(reply, body, within_s)
+        if reply.status == 404:
+            self.engine.knows_not_model()
+        return reply
 
-    async def _judge(self, body: Pieces) -> None:
-        """See what can be done about an answer that is none."""
-        if self.status in _REFUSED and self._endpoint in OPTIONAL:
-            await self._ask_for_less(body)
-        if self.status == 404:
-            self._engine.knows_not_model()
-
-    async def _ask_for_less(self, body: Pieces) -> None:
+    async def _ask_for_less(self, reply: Answering, body: Pieces, within_s: float) -> Answering:
         """Ask once more without the optional fields that its refusal names, and again where it names others."""
-        refused = frozenset[str]()
+        engine, endpoint, refused = self.engine, self.endpoint, _NONE
         for _ in range(REFUSALS):
             try:
-                self._said = await self.read()
+                reply.said = await reply.read()
             except BaseException:
-                self._answer.release()
+                reply.answer.release()
                 raise
-            body, named = leaving_out(self._endpoint, body, self._said)
+            body, named = leaving_out(endpoint, body, reply.said)
             if not named:
-                return
-            refused |= named if says_not_known(self._said) else frozenset()
-            self._answer.release()
-            self._said = None
-            self.begun(await self._engine.begin(self._endpoint, body, self._headers, self._within_s, self._hands))
-            if self.status not in _REFUSED:
+                return reply
+            refused |= named if says_not_known(reply.said) else _NONE
+            reply.answer.release()
+            answer = await engine.begin(endpoint, body, self.headers, within_s, self._hands)
+            reply = Answering(engine.url, self.stream, self.patience, answer, answer.status)
+            if reply.status not in _REFUSED:
                 break
-        if refused and self.status == 200:  # it did help: the next request is asked without them at once
-            known = self._engine.refused.get(self._endpoint, frozenset())
-            self._engine.refused[self._endpoint] = known | refused
+        if refused and reply.status == 200:  # it did help: the next request is asked without them at once
+            engine.refused[endpoint] = engine.refused.get(endpoint, _NONE) | refused
+        return reply
 
 
 def _has_finished(last: Iterable[bytes]) -> bool:

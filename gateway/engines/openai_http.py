@@ -132,7 +132,7 @@ class OpenAIEngine:
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> Asked:
         """Ask the engine (see gateway.upstream.Upstream)."""
-        return Asked(self, endpoint, body, headers, stream=stream, patience=patience)
+        return Asked(self, endpoint, body, headers, stream, patience)
 
     async def stored(self, method: str, path: str) -> tuple[int, str, bytes]:
         """(status, content type, body) of a page about an answer that it keeps. Raises UpstreamError."""

@@ -223,8 +223,7 @@ class _Carried:
         except (TimeoutError, ConnectionBroken, OSError) as error:
             return broken(self.number, error, is_open=False)
         else:
-            reply = Answering(ask.way.url, stream=loan.terms.stream, patience=loan.patience)
-            reply.begun(answer)
+            reply = Answering(ask.way.url, loan.terms.stream, loan.patience, answer, answer.status)
             await relay.pass_on(reply, client, loan.headers)
             return None
         finally:
