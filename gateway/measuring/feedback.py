@@ -90,11 +90,10 @@ class _Answers:
         self._spoken_of = dict[int, _Answer]()  # by row
         self._numbers = count()
 
-    def add(self, answered: Answered) -> None:
-        """Remember it in the place of the oldest."""
+    def add(self, request_id: str, peer: PeerId, agent: str, category: str, at: float) -> None:
+        """Remember an answer, complete by then, in the place of the oldest."""
         row = next(self._numbers) % REMEMBERED
-        self._ids[row], self._at[row] = hash(answered.request_id), answered.ended
-        self._by[row] = _one(answered.peer, answered.agent, answered.category)
+        self._ids[row], self._at[row], self._by[row] = hash(request_id), at, _one(peer, agent, category)
         if self._spoken_of:
             self._spoken_of.pop(row, None)
 
@@ -118,8 +117,9 @@ class Feedback:
     def __init__(self, config: LearningConfig, observe: Observe, key: bytes) -> None:
         """`key`: at most 64 bytes of this process alone, for hashes of texts."""
         self._config, self._observe, self._key = config, observe, key
-        self._is_wanted = config.signs or config.feedback
         self._answers = _Answers()
+        # (request_id, peer, agent, category, ended): who answered a request, to be known when something is said of it.
+        self.remember = self._answers.add if config.signs or config.feedback else _nothing
         self._questions: OrderedDict[bytes, _Asked] = OrderedDict()  # by hash of the question with the turns before it
         self._last: OrderedDict[bytes, str] = OrderedDict()  # request id of the last answer, by hash of a conversation
 
@@ -128,12 +128,10 @@ class Feedback:
         """Whether grades are taken."""
         return self._config.feedback
 
-    def answered(self, answered: Answered) -> None:
-        """Remember who answered; and, where signs are wanted, what this request says of the answers before it."""
-        if self._config.signs and answered.request.endpoint in _WORDED:
-            self._read_signs(answered)
-        if self._is_wanted:
-            self._answers.add(answered)
+    @property
+    def reads_signs(self) -> bool:
+        """Whether what requests say of the answers before them is wanted: see `read`."""
+        return self._config.signs
 
     def grade(self, request_id: str, score: float, now: float) -> bool:
         """Somebody grades an answer from -1 (wrong) to 1 (right); whether it counts.
@@ -151,8 +149,11 @@ class Feedback:
         self._tell(answer, float(score > 0), GRADE_WEIGHT * abs(score), now)
         return True
 
-    def _read_signs(self, new: Answered) -> None:
+    def read(self, new: Answered) -> None:
+        """What a request that was answered says of the answers before it, before it is itself remembered."""
         request = new.request
+        if request.endpoint not in _WORDED:
+            return
         conversation = hashed(self._key, request.session)
         if reports_failure(request):
             self._doubt(self._last.get(conversation), new)
@@ -178,6 +179,10 @@ class Feedback:
 
     def _tell(self, answer: _Answer, score: float, weight: float, now: float) -> None:
         self._observe(answer.peer, answer.agent, answer.category, score, weight, now)
+
+
+def _nothing(request_id: str, peer: PeerId, agent: str, category: str, at: float) -> None:
+    """Where nothing is learnt."""
 
 
 def _keep(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:

@@ -388,11 +388,11 @@ class Runtime:
         if not by.local:
             self._audits.answered(by.peer_id, by.agent, routed.query.category, request_id)
         category = TOPICAL if by.likely >= LIKELY else routed.query.category
-        answered = Answered(
-            request_id, routed.request, by.peer_id, by.agent, category, began, time.monotonic(),
-            routed.wishes.is_retry,
-        )  # fmt: skip
-        self._feedback.answered(answered)
+        feedback, now = self._feedback, time.monotonic()
+        if feedback.reads_signs:
+            is_retry = routed.wishes.is_retry
+            feedback.read(Answered(request_id, routed.request, by.peer_id, by.agent, category, began, now, is_retry))
+        feedback.remember(request_id, by.peer_id, by.agent, category, now)
 
     async def _attracts(self, topics: Sequence[str], texts: Sequence[str]) -> list[float] | None:
         """How likely each text is to come to an agent with these topics; None without an encoder."""

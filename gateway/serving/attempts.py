@@ -27,7 +27,8 @@ from gateway.serving.engine_errors import MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
 from gateway.serving.late import LATE, Leavable
 from gateway.serving.leaving import Came
-from gateway.serving.recording.outcomes import Done, Outcomes
+from gateway.serving.recording.lines import Done
+from gateway.serving.recording.outcomes import Outcomes
 from gateway.telemetry.genai import PPAI
 from gateway.telemetry.otel import RequestTrace
 from gateway.telemetry.recent import Recorded
@@ -204,10 +205,12 @@ class Attempts(msgspec.Struct, eq=False):
             self._turn.door.leave(self._turn)
         if self._made is not None:
             self._tell(self._made.settled())
-        self.around.outcomes.ended(
-            self.came, self.routed, self.recorded, self.choice, self.done, self.trace,
-            is_left=is_left, hung_up=self.is_left, is_continued=self._broken is not None,
-        )  # fmt: skip
+        self.around.outcomes.ended(self, is_left=is_left)
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether an answer broke off, and others were asked to go on with it."""
+        return self._broken is not None
 
     @property
     def loading(self) -> float | None:

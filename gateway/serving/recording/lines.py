@@ -1,16 +1,17 @@
 """A request's line of the route log: who answered, among whom, and how it went."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from discovery.records import printable
 from gateway.models.names import sayable
 from gateway.routing.choice import Candidate, Choice, Figures, figures
 from gateway.serving.forward import Attempt
+from gateway.telemetry.recent import Recorded
 from gateway.wire.request import Request
 
 CODE_CHARS = 64  # of an error's code that are logged
+_UNASKED = Attempt("cancelled", None, 0.0, 0, 0)  # of a request that was left before anybody was asked
+Done = tuple[tuple[Candidate, Attempt], ...]  # the attempts of one request that have ended
 
 
 class Considered(msgspec.Struct):
@@ -58,39 +59,36 @@ class Line(msgspec.Struct):
     wait_s: float
     cost_s: float
     attempts: int
-    status: str = "cancelled"
-    ttft_s: float | None = None
-    latency_s: float | None = None
-    prompt_tokens: int = 0
-    tokens: int = 0
+    status: str
+    ttft_s: float | None
+    latency_s: float | None
+    prompt_tokens: int
+    tokens: int
     parts: list[Part] | msgspec.UnsetType = msgspec.UNSET
     tried: list[Tried] | msgspec.UnsetType = msgspec.UNSET
 
 
 def route_line(
     wall_time: float,
-    request_id: str,
-    endpoint: str,
-    asked: str,
+    recorded: Recorded,
     choice: Choice,
-    done: Sequence[tuple[Candidate, Attempt]],
+    done: Done,
     *,
     is_left: bool,
     is_continued: bool,
 ) -> Line:
     """The line of a request that has ended, `done` with its attempts, at `wall_time` (s since 1970).
 
-    `asked`: the model that it was for, as a log may say it (asked_for).
     `choice` is the last one, and names somebody. `is_left`: by its client, while no attempt was under way;
     `is_continued`: an answer broke off, and others were asked to go on with it.
     """
-    candidate, attempt = done[-1] if done else (choice.order[0], None)
-    considered = [_considered(each) for each in figures(choice.weighed)]
+    candidate, attempt = done[-1] if done else (choice.order[0], _UNASKED)
+    considered = [*map(_considered, figures(choice.weighed))]
     line = Line(
         wall_time,
-        request_id,
-        endpoint,
-        asked,
+        recorded.request,
+        recorded.endpoint,
+        recorded.asked,
         candidate.peer_name,
         candidate.model,
         choice.reason,
@@ -99,12 +97,12 @@ def route_line(
         candidate.wait_s,
         candidate.cost_s,
         len(done),
+        "cancelled" if is_left else attempt.status,
+        attempt.ttft_s,
+        attempt.latency_s if done else None,
+        attempt.prompt_tokens,
+        attempt.tokens,
     )
-    if attempt is not None:
-        line.ttft_s, line.latency_s = attempt.ttft_s, attempt.latency_s
-        line.prompt_tokens, line.tokens = attempt.prompt_tokens, attempt.tokens
-        if not is_left:
-            line.status = attempt.status
     if is_continued:
         parts = [(by, part) for by, part in done if part.ttft_s is not None]
         line.parts = [Part(by.peer_name, by.model, part.status, part.tokens) for by, part in parts]

@@ -5,6 +5,7 @@ A shell: metrics, traces, the route log, and what an error says of whoever answe
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from discovery.records import printable
 from gateway.capacity.doors import Doors
@@ -18,7 +19,7 @@ from gateway.serving.deciding.queries import Queries
 from gateway.serving.engine_errors import ABILITY_REFUSED
 from gateway.serving.forward import Attempt
 from gateway.serving.leaving import Came
-from gateway.serving.recording.lines import CODE_CHARS
+from gateway.serving.recording.lines import CODE_CHARS, Done
 from gateway.serving.recording.requests import RequestLog
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, RequestTrace
@@ -28,7 +29,26 @@ from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
 
-Done = tuple[tuple[Candidate, Attempt], ...]  # the attempts of one request that have ended
+
+class Way(Protocol):
+    """What is told of a request (attempts.Attempts)."""
+
+    came: Came
+    routed: Routed  # as it was decided at first
+    recorded: Recorded
+    trace: RequestTrace | None
+    done: Done
+    is_left: bool  # by its client, while no attempt was under way
+
+    @property
+    def choice(self) -> Choice:
+        """The last one."""
+        ...
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether an answer broke off, and others were asked to go on with it."""
+        ...
 
 
 class Outcomes:
@@ -87,32 +107,19 @@ class Outcomes:
         """An attempt to go on with an answer that broke off has ended."""
         self._telemetry.observe_continued("local" if candidate.local else "remote", attempt.status)
 
-    def ended(
-        self,
-        came: Came,
-        routed: Routed,
-        recorded: Recorded,
-        choice: Choice,
-        done: Done,
-        trace: RequestTrace | None,
-        *,
-        is_left: bool,
-        hung_up: bool,
-        is_continued: bool,
-    ) -> None:
-        """No attempt of a request will follow; `choice` was the last one.
-
-        `is_left`: it goes on as a chat, or is refused. `hung_up`: its client did, while no attempt was under way;
-        `is_continued`: an answer broke off, and others were asked to go on with it.
-        """
+    def ended(self, way: Way, *, is_left: bool) -> None:
+        """No attempt of a request will follow. `is_left`: it goes on as a chat, or is refused."""
+        came, routed, done, remember = way.came, way.routed, way.done, self._queries.remember
         for candidate, attempt in done:
             has_answered = attempt.status == "ok"
-            self._queries.remember(routed.request.session, candidate.queue, not has_answered)
+            remember(routed.request.session, candidate.queue, not has_answered)
             if has_answered:
                 self._answered(came.request_id, routed, candidate, came.began)
-        line = self._log.ended(recorded, routed, choice, done, is_left=hung_up, is_continued=is_continued)
+        line = self._log.ended(
+            way.recorded, routed, way.choice, done, is_left=way.is_left, is_continued=way.is_continued
+        )
         if is_left:
             return
         self._telemetry.observe_answer(line.status, line.reason)
-        if trace is not None:
-            trace.ended(sayable(routed.request.model), line.status, line.reason, line.attempts)
+        if way.trace is not None:
+            way.trace.ended(sayable(routed.request.model), line.status, line.reason, line.attempts)

@@ -1,15 +1,14 @@
 """What is written of a request: for the page while it runs, as its line of the route log when it ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
 from gateway.privacy.rules import Verdict
-from gateway.routing.choice import Candidate, Choice
+from gateway.routing.choice import Choice
 from gateway.routing.query import Query
 from gateway.serving.deciding.decider import Routed
-from gateway.serving.forward import Attempt
-from gateway.serving.recording.lines import Line, asked_for, route_line
+from gateway.serving.recording.lines import Done, Line, asked_for, route_line
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.recent import Recorded
 from gateway.telemetry.route_log import RouteLog
@@ -40,22 +39,13 @@ class RequestLog:
         )
 
     def ended(
-        self,
-        recorded: Recorded,
-        routed: Routed,
-        choice: Choice,
-        done: Sequence[tuple[Candidate, Attempt]],
-        *,
-        is_left: bool,
-        is_continued: bool,
+        self, recorded: Recorded, routed: Routed, choice: Choice, done: Done, *, is_left: bool, is_continued: bool
     ) -> Line:
         """Its line of the route log, which is written; `choice` was the last one (lines.route_line)."""
         if choice is not routed.choice:
             self._recent.decided(recorded, Decided(routed.query, choice, routed.verdict), choice.among)
-        line = route_line(
-            self._wall_clock(), recorded.request, recorded.endpoint, recorded.asked, choice, done,
-            is_left=is_left, is_continued=is_continued,
-        )  # fmt: skip
+        now = self._wall_clock()
+        line = route_line(now, recorded, choice, done, is_left=is_left, is_continued=is_continued)
         self._route_log.write(line, recorded)
         return line
 

@@ -6,16 +6,13 @@ from pathlib import Path
 import pytest
 
 from discovery.records import PeerId
-from gateway.measuring.feedback import Answered
-from gateway.wire.request import read_request
 from tests.gateway.client.site import Site, opened
 
-BODY = b'{"model":"auto","messages":[{"role":"user","content":"how long do I boil an egg?"}]}'
-ASKED = Answered("r1", read_request("chat/completions", BODY), PeerId("ben"), "small", "food", began=0.0, ended=1.0)
+ASKED = ("r1", PeerId("ben"), "small", "food", 1.0)
 
 
 async def test_a_grade_is_laid_to_who_answered(site: Site) -> None:
-    site.feedback.answered(ASKED)
+    site.feedback.remember(*ASKED)
 
     graded = await site.post("/ppai/v1/feedback", {"request": "r1", "score": 1})
     again = await site.post("/ppai/v1/feedback", {"request": "r1", "score": 1})
@@ -41,7 +38,7 @@ async def test_a_request_that_nobody_remembers_is_a_404(site: Site) -> None:
     ],
 )  # fmt: skip
 async def test_what_is_no_grade_changes_nothing(site: Site, body: bytes) -> None:
-    site.feedback.answered(ASKED)
+    site.feedback.remember(*ASKED)
 
     status, said = await site.post("/ppai/v1/feedback", body)
 

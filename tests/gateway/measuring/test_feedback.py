@@ -38,6 +38,10 @@ def answered(
     return Answered(request_id, request or asked(), agent=agent, **of)  # type: ignore[arg-type]
 
 
+def remember(learning: Feedback, answer: Answered) -> None:
+    learning.remember(answer.request_id, answer.peer, answer.agent, answer.category, answer.ended)
+
+
 class Learnt:
     """A Feedback and what it observed."""
 
@@ -47,7 +51,9 @@ class Learnt:
 
     def all(self, *answers: Answered) -> "Learnt":
         for answer in answers:
-            self.feedback.answered(answer)
+            if self.feedback.reads_signs:
+                self.feedback.read(answer)
+            remember(self.feedback, answer)
         return self
 
 
@@ -104,7 +110,7 @@ def test_answers_take_the_room_that_they_need_from_the_start() -> None:
     try:
         before = tracemalloc.get_traced_memory()[0]
         for n in range(2 * feedback.REMEMBERED):
-            learnt.feedback.answered(answered(f"r{n}", float(n), request))
+            remember(learnt.feedback, answered(f"r{n}", float(n), request))
         grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
@@ -211,7 +217,7 @@ def test_a_grade_moves_what_an_agent_is_worth_for_that_category_alone() -> None:
     """In the same type that holds measured vectors and what names promise; half a graded answer, and it fades."""
     seen = Observations()
     learning = Feedback(LearningConfig(), seen.observe, b"key")
-    learning.answered(answered("r1", 0.0))
+    remember(learning, answered("r1", 0.0))
     categories = ("food", "maths")
 
     learning.grade("r1", -1.0, 1.0)

@@ -4,9 +4,11 @@ import msgspec
 
 from gateway.serving.forward import Attempt
 from gateway.serving.recording.lines import CODE_CHARS, route_line
+from gateway.telemetry.recent import Recorded
 from tests.gateway.routing.test_course import candidate, choice
 
 BEN, OWN = candidate("ben"), candidate("own", local=True)
+RUNNING = Recorded(1.0, "r1", "chat/completions", "small")
 FAILED = Attempt("failed", None, 1.5, 0, 0, error="e" * 1000)
 ANSWERED = Attempt("ok", 0.25, 1.0, prompt_tokens=7, tokens=4)
 
@@ -14,16 +16,7 @@ ANSWERED = Attempt("ok", 0.25, 1.0, prompt_tokens=7, tokens=4)
 def line(*done: Attempt, is_left: bool = False, is_continued: bool = False) -> dict[str, object]:
     """Of attempts at ben and then at ourselves."""
     tried = list(zip((BEN, OWN), done, strict=False))
-    told = route_line(
-        2.0,
-        "r1",
-        "chat/completions",
-        "small",
-        choice("ben", "own"),
-        tried,
-        is_left=is_left,
-        is_continued=is_continued,
-    )
+    told = route_line(2.0, RUNNING, choice("ben", "own"), tuple(tried), is_left=is_left, is_continued=is_continued)
     written: dict[str, object] = msgspec.to_builtins(told)
     return written
 
@@ -66,8 +59,6 @@ def test_a_request_that_its_client_left_is_cancelled_asked_or_not() -> None:
 
 
 def test_where_nobody_is_left_to_go_on_the_line_is_of_who_was_asked() -> None:
-    told = route_line(
-        2.0, "r1", "chat/completions", "small", choice(), [(BEN, FAILED)], is_left=False, is_continued=True
-    )
+    told = route_line(2.0, RUNNING, choice(), ((BEN, FAILED),), is_left=False, is_continued=True)
 
     assert ("ben", [], "failed") == (told.peer, told.considered, told.status)

@@ -7,14 +7,17 @@ import pytest
 from msgspec import structs
 
 from gateway.peering.hop.reply import FIELDS_REFUSED
+from gateway.routing.choice import Choice
+from gateway.serving.deciding.decider import Routed
 from gateway.serving.engine_errors import ABILITY_REFUSED
 from gateway.serving.forward import Attempt
 from gateway.serving.leaving import Came
-from gateway.serving.recording.lines import route_line
+from gateway.serving.recording.lines import Done, route_line
 from gateway.serving.recording.outcomes import Outcomes
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.recent import Recorded
 from gateway.wire.errors import ENDPOINT_MISSING
-from tests.gateway.routing.test_course import candidate, choice
+from tests.gateway.routing.test_course import candidate
 from tests.gateway.serving.deciding.test_asking import OWN, routed
 
 BEN = candidate("ben", agent="small")
@@ -35,8 +38,25 @@ class Told:
 class Log:
     """A request's line is that of its attempts."""
 
-    def ended(self, recorded: object, asked: object, last: Any, done: Any, **how: bool) -> object:
-        return route_line(0.0, "r1", "chat/completions", "small", last, done, **how)
+    def ended(self, recorded: Recorded, asked: object, last: Any, done: Any, **how: bool) -> object:
+        return route_line(0.0, recorded, last, done, **how)
+
+
+@dataclass
+class Way:
+    """A request that has ended."""
+
+    came: Came
+    routed: Routed
+    done: Done
+    trace: Any
+    recorded: Recorded = field(default_factory=Recorded)
+    is_left: bool = False
+    is_continued: bool = False
+
+    @property
+    def choice(self) -> Choice:
+        return self.routed.choice
 
 
 def outcomes(told: Told, telemetry: Telemetry | None = None) -> Outcomes:
@@ -73,10 +93,7 @@ def test_a_request_that_ends_is_laid_to_who_failed_it_and_who_answered() -> None
     came, session = Came(b"", {}, request_id="r1", began=3.0), asked.request.session
     done = ((BEN, structs.replace(ANSWERED, status="failed")), (OWN, ANSWERED))
 
-    outcomes(told, telemetry).ended(
-        came, asked, None, choice("ben", "own"), done, told,  # type: ignore[arg-type]
-        is_left=False, hung_up=False, is_continued=False,
-    )  # fmt: skip
+    outcomes(told, telemetry).ended(Way(came, asked, done, told), is_left=False)
 
     assert [
         ("remember", session, "ben", True), ("remember", session, "own", False), ("answered", "r1", asked, OWN, 3.0),
@@ -88,9 +105,6 @@ def test_a_request_that_ends_is_laid_to_who_failed_it_and_who_answered() -> None
 def test_a_request_that_goes_on_as_a_chat_is_not_counted_yet() -> None:
     told, telemetry = Told(), Telemetry()
 
-    outcomes(told, telemetry).ended(
-        Came(b"", {}), routed(), None, choice("own"), (), told,  # type: ignore[arg-type]
-        is_left=True, hung_up=False, is_continued=False,
-    )  # fmt: skip
+    outcomes(told, telemetry).ended(Way(Came(b"", {}), routed(), (), told), is_left=True)
 
     assert [] == told.calls and b"ppai_answers_total{" not in telemetry.exposition()
