@@ -174,7 +174,7 @@ class Answering(msgspec.Struct, eq=False):
                         last.append(event.raw)
                         if event.is_done:
                             break
-                sink = pour if splitter.is_between and wait_s == self._patience.idle_s else None
+                sink = pour if splitter.is_between and wait_s == self.patience.idle_s else None
                 if came:
                     yield came
                     if came[-1].is_done:
