@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from math import inf
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -71,8 +71,7 @@ class Asked(msgspec.Struct, frozen=True):
     files: tuple[tuple[int, int], ...] = ()  # where files of a form begin and end in the body
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """How far a request may go. `rule` is the one that says so; empty: none does."""
 
     reach: Reach = "anyone"

@@ -161,11 +161,14 @@ class RelevanceReader:
         """
         if self.problem is not None:
             return None
-        until = asyncio.get_running_loop().time() + budget_s
         if not (earlier or session or setting or tools):  # a text alone: there is nothing to blend
-            with suppress(TimeoutError):
-                return self._recalled(key := self._key(text)) or await self._judged(text, until, key)
-            return None
+            if known := self._recalled(key := self._key(text)):
+                return known
+            try:
+                return await self._judged(text, asyncio.get_running_loop().time() + budget_s, key)
+            except TimeoutError:
+                return None
+        until = asyncio.get_running_loop().time() + budget_s
         judged = await self._blend(text, until, earlier, session, setting)
         return self._on_code(judged) if judged and is_about_code(setting, tools) else judged
 

@@ -142,7 +142,8 @@ class Decider:
             verdict = await self.leaving.verdict(routed.request, came)
         if travel is None and not self._node.roster.is_all_here:
             travel = await asyncio.to_thread(self.queries.travel, routed.request)
-        judged = await self.queries.judged(routed.request, routed.wishes, BUDGET_S)
+        is_one = self.queries.is_one
+        judged = None if is_one else await self.queries.judged(routed.request, routed.wishes, BUDGET_S)
         query = self.queries.query(routed.request, travel, len(came.body), routed.wishes, verdict, judged)
         return structs.replace(routed, travel=travel, query=query, verdict=verdict)
 

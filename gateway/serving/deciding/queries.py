@@ -75,9 +75,7 @@ class Queries:
         return len(self._roster_now()) < 2
 
     async def judged(self, request: Request, wishes: Wishes, judge_s: float) -> Judged | None:
-        """What it is about, judged within `judge_s`; None where that cannot be told, or decides nothing."""
-        if self.is_one:
-            return None
+        """What it is about, judged within `judge_s`; None where that cannot be told."""
         text, earlier, setting = request.said.wording
         if not (text or earlier):
             return None
@@ -101,14 +99,12 @@ class Queries:
         """
         roster = self._roster_now()
         query = structs.replace(
-            self._plain(request, roster),
+            self._plain(request, travel, verdict, roster),
             prompt_tokens=request.prompt_tokens,
             max_tokens=request.max_tokens,
             body_bytes=body_bytes,
             session=request.session,
         )
-        if travel is not None or verdict.rule:
-            query = _bounded(query, travel, verdict)
         if wishes is not NOTHING:
             query = self._wished(query, request.session, wishes, roster)
         if judged is not None:
@@ -145,13 +141,14 @@ class Queries:
             self._reader.attend(roster.topics)
         return roster
 
-    def _plain(self, request: Request, roster: Roster) -> Query:
-        """What requests for these models at this endpoint have in common: they go nowhere else, so far.
+    def _plain(self, request: Request, travel: Travel | None, verdict: Verdict, roster: Roster) -> Query:
+        """What requests for these models at this endpoint, that may go so far, have in common.
 
         It is remembered while the roster is the same, unless a model may be meant that was served until recently, or
         its name is longer than any.
         """
-        kind = (request.model, request.instead, request.endpoint, request.needs)
+        bounds = None if travel is None else (travel.pinned_by, travel.guarded)
+        kind = (request.model, request.instead, request.endpoint, request.needs, bounds, verdict)
         if (known := self._known.get(kind)) is not None:
             return known
         # where unknown names mean `auto`, nobody waits for one
@@ -167,6 +164,8 @@ class Queries:
             needs=request.needs,
             reach="this machine",
         )
+        if travel is not None or verdict.rule:
+            query = _bounded(query, travel, verdict)
         if not former and len(request.model) <= NAME_CHARS:
             while len(self._known) >= KINDS_KEPT:
                 del self._known[next(iter(self._known))]

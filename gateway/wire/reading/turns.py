@@ -18,6 +18,7 @@ MEDIA_NEEDS = {  # type of a part -> what a model must do
 }
 _ROLE, _CONTENT = attrgetter("role"), attrgetter("content")
 _SETTING_ROLES = ("system", "developer")
+_ONE_ASKS = ["user"]  # the roles of a request of one turn
 _ONLY_TEXT = frozenset({str})  # the types of the contents of most conversations
 _TEXT_KEYS = ("text", "content", "output", "input", "arguments", "thinking", "summary")  # of what is not known
 _THOUGHT = frozenset({"function_call", "custom_tool_call", "reasoning"})  # types of items that a model wrote
@@ -59,6 +60,8 @@ class Said:
         return self._wording
 
     def _worded(self) -> "Wording":
+        if self.roles == _ONE_ASKS:
+            return Wording(_routed(self.words[0]), (), "")
         asked, setting = list[str](), list[str]()
         for role, words in zip(self.roles, self.words, strict=True):
             if role == "user":
@@ -126,8 +129,10 @@ def _parts(words: Any) -> Iterator[_Part]:
 
 def _ends(text: str, limit_chars: int) -> str:
     """What of a turn is read: people put what they want before a long paste, or after it."""
+    if len(text) <= limit_chars:
+        return text
     half = limit_chars // 2
-    return text if len(text) <= 2 * half else f"{text[:half]}\n{text[-half:]}"
+    return f"{text[:half]}\n{text[-half:]}"
 
 
 def _routed(words: str) -> str:
