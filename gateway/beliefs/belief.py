@@ -105,7 +105,6 @@ class Belief:
     kept_share: float = 1.0  # share of the tokens that should have been warm which were; fades towards 1 slowly
     speed: Speed = field(default_factory=Speed)
     reservations: dict[Reservation, None] = field(default_factory=dict)  # in their order
-    last_arrival: float = -inf  # of all of them so far
     late: list[Reservation] = field(default_factory=list)  # those of them that should have begun, and have not
     has_news: bool = True  # something was heard since `latest` was worked out, at `_expected_at`
     latest: Expected[float] | None = None  # what was expected last
@@ -219,39 +218,54 @@ class Belief:
     def reserve(self, reservation: Reservation) -> None:
         """Count a job that we dispatch, until its outcome: until news born after its arrival count it for us."""
         self.reservations[reservation] = None
-        if reservation.arrives_at > self.last_arrival:
-            self.last_arrival = reservation.arrives_at
-        self._move(reservation, 1)
-
-    def give_back(self, reservation: Reservation, outcome: Outcome) -> None:
-        """Count it no more. Whatever its outcome says but that it went well is news."""
-        del self.reservations[reservation]
-        self._move(reservation, -1)
-        if self.late or not self._went_well(outcome):
-            self.has_news = True
-            if reservation in self.late:
-                self.late.remove(reservation)
-
-    def _move(self, reservation: Reservation, by: int) -> None:
         if reservation.arrives_at > self.birth:
-            self.moved += by
+            self.moved += 1
         else:
             self.has_news = True
 
-    def _went_well(self, outcome: Outcome) -> bool:
-        """Whether it is an answer, of a peer that has not let us down."""
-        return outcome.status == "ok" and outcome.tokens > 0 and not self.failures and self.admission != "closed"
+    def ended(self, reservation: Reservation, outcome: Outcome, now: float) -> bool:
+        """Count a job no more, and learn from how it ended; False: it says what TAUGHT before it said within FRESH_S.
 
-    def has_heard_enough(self, outcome: Outcome, now: float) -> bool:
-        """Whether an answer says what TAUGHT before it have said within FRESH_S. What lets us down is always heard."""
-        if not self._went_well(outcome):
-            return False
-        if now - self._teaches_from >= FRESH_S:
-            self._teaches_from, self._taught = now, 0
-        self._taught += 1
-        return self._taught > TAUGHT
+        What lets us down always teaches, and is news: whatever its outcome says but that it went well.
+        """
+        del self.reservations[reservation]
+        if reservation.arrives_at > self.birth:
+            self.moved -= 1
+        else:
+            self.has_news = True
+        went_well = outcome.status == "ok" and outcome.tokens > 0 and not self.failures and self.admission != "closed"
+        if self.late or not went_well:
+            self.has_news = True
+            if reservation in self.late:
+                self.late.remove(reservation)
+        if went_well:
+            if now - self._teaches_from >= FRESH_S:
+                self._teaches_from, self._taught = now, 0
+            self._taught += 1
+            if self._taught > TAUGHT:
+                return False
+        self._learn(reservation, outcome, now)
+        return True
 
-    def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
+    def row(self) -> Evidence[float]:
+        """The evidence as numbers, all of them floats."""
+        self._forget_counts()
+        config, (prefill_s, step_s, stream_s) = self.config, self.speed.rates()
+        doing, birth, unseen, late_since = self.doing, self.birth, 0, inf
+        opens_at = self.closed_at + CLOSED_S if self.admission == "closed" else inf
+        for reservation in self.reservations:
+            unseen += reservation.arrives_at > birth
+        for reservation in self.late:
+            late_since = min(late_since, reservation.arrives_at + reservation.job.wait_s)
+        return Evidence(
+            self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected,
+            self.as_of, float(doing.jobs), float(unseen), float(len(self.reservations)), float(doing.slots), birth,
+            self.ways.rtt_s, self.ways.byte_s, ADMISSION_LEVEL[self.admission], opens_at, self._memory,
+            config.prior_prompt_tokens * prefill_s + config.prior_output_tokens * (step_s + stream_s),
+            prefill_s, step_s, stream_s, float(len(self.late)), late_since,
+        )  # fmt: skip
+
+    def _learn(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """What we saw ourselves: how long we waited against what we expected, and how fast tokens came.
 
         - refused: the door is closed, until the next pulse, until a job of ours has ended there, or for CLOSED_S
@@ -281,24 +295,6 @@ class Belief:
                 self._observe_stream(job, outcome.ttft_s, outcome)
             else:
                 self._observe_whole(job, outcome)
-
-    def row(self) -> Evidence[float]:
-        """The evidence as numbers, all of them floats."""
-        self._forget_counts()
-        config, (prefill_s, step_s, stream_s) = self.config, self.speed.rates()
-        doing, birth, unseen, late_since = self.doing, self.birth, 0, inf
-        opens_at = self.closed_at + CLOSED_S if self.admission == "closed" else inf
-        for reservation in self.reservations:
-            unseen += reservation.arrives_at > birth
-        for reservation in self.late:
-            late_since = min(late_since, reservation.arrives_at + reservation.job.wait_s)
-        return Evidence(
-            self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected,
-            self.as_of, float(doing.jobs), float(unseen), float(len(self.reservations)), float(doing.slots), birth,
-            self.ways.rtt_s, self.ways.byte_s, ADMISSION_LEVEL[self.admission], opens_at, self._memory,
-            config.prior_prompt_tokens * prefill_s + config.prior_output_tokens * (step_s + stream_s),
-            prefill_s, step_s, stream_s, float(len(self.late)), late_since,
-        )  # fmt: skip
 
     @property
     def _memory(self) -> float:

@@ -45,30 +45,3 @@ class Warm(msgspec.Struct, frozen=True):
             return 0.0
         others = doing.tokens - self.tokens_done - 2 * self.tokens
         return self.tokens * max(0.0, 1.0 - others / room_tokens) if others > 0 else float(self.tokens)
-
-
-class Sessions:
-    """The latest conversations, by their key."""
-
-    def __init__(self, config: SessionConfig) -> None:
-        self.config = config
-        self._warm: dict[str, Warm] = {}  # the oldest first
-
-    def __len__(self) -> int:
-        return len(self._warm)
-
-    def remember(self, session: str, warm: Warm) -> None:
-        """The conversation `session` was answered where `warm` says; beyond `limit` the oldest are forgotten."""
-        self._warm.pop(session, None)
-        self._warm[session] = warm
-        while len(self._warm) > self.config.limit:
-            del self._warm[next(iter(self._warm))]
-
-    def forget(self, session: str) -> None:
-        """The last turn of this conversation failed: nobody knows what is left of it."""
-        self._warm.pop(session, None)
-
-    def recall(self, session: str, now: float) -> Warm | None:
-        """Where this conversation is warm; None if nobody knows, or its last turn is longer ago than `keep_s`."""
-        warm = self._warm.get(session)
-        return None if warm is None or now - warm.at > self.config.keep_s else warm

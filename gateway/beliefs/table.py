@@ -191,17 +191,14 @@ class Beliefs:
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """Learn from a job's end and give its slot back. A second outcome of one reservation changes nothing.
 
-        Of more than a few answers within a moment the rest teach nothing (`Belief.has_heard_enough`).
+        Of more than a few answers within a moment the rest teach nothing (`Belief.ended`).
         """
-        belief = self._beliefs.get(reservation.queue)
+        queue = reservation.queue
+        belief = self._beliefs.get(queue)
         if belief is None or reservation not in belief.reservations:
             return
-        self._stale.add(reservation.queue)
-        belief.give_back(reservation, outcome)
-        if belief.has_heard_enough(outcome, now):
-            return
-        belief.observe_outcome(reservation, outcome, now)
-        if outcome.status == "ok" and outcome.tokens > 0:
+        self._stale.add(queue)
+        if belief.ended(reservation, outcome, now) and outcome.status == "ok" and outcome.tokens > 0:
             self._observe_length(reservation.job.category, outcome.tokens)
 
     def output_tokens(self, category: str, max_tokens: int | None) -> float:

@@ -4,19 +4,9 @@ import pytest
 
 from discovery.records import PeerId
 from gateway.beliefs.doing import Doing
-from gateway.beliefs.sessions import SessionConfig, Sessions, Warm
+from gateway.beliefs.sessions import Warm
 
 WARM = Warm(PeerId("b"), "a", tokens=100, at=0.0, gen=1, tokens_done=5000)
-
-
-def test_the_latest_conversations_are_remembered() -> None:
-    sessions = Sessions(SessionConfig(limit=3))
-
-    for name in ("one", "two", "three", "two", "four", "two"):
-        sessions.remember(name, WARM)
-
-    assert [None, WARM, WARM, WARM] == [sessions.recall(name, 1.0) for name in ("one", "two", "three", "four")]
-    assert 3 == len(sessions)
 
 
 @pytest.mark.parametrize(
@@ -32,12 +22,3 @@ def test_the_latest_conversations_are_remembered() -> None:
 )
 def test_other_conversations_displace_this_one_by_their_share_of_the_room(doing: Doing, left: float) -> None:
     assert left == pytest.approx(WARM.left(doing, room_tokens=1000.0))
-
-
-def test_a_conversation_is_warm_for_a_while_and_not_after_a_failure() -> None:
-    sessions = Sessions(SessionConfig(keep_s=10.0))
-    sessions.remember("talk", WARM)
-
-    assert [WARM, None] == [sessions.recall("talk", now) for now in (10.0, 10.1)]
-    sessions.forget("talk")
-    assert sessions.recall("talk", 0.0) is None

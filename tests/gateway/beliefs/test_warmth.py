@@ -4,6 +4,8 @@ import pytest
 from msgspec import structs
 
 from gateway.beliefs.belief import Outcome
+from gateway.beliefs.expected import BeliefConfig
+from gateway.beliefs.sessions import SessionConfig
 from gateway.beliefs.table import Beliefs
 from gateway.beliefs.warmth import Warmth
 from tests.gateway.beliefs.one_peer import PEER, beliefs, reservation
@@ -12,10 +14,10 @@ Held = tuple[int | None, float]  # the row that holds the conversation, and how 
 NOBODY: Held = (None, 0.0)
 
 
-def turn_of(warmth: Warmth, status: str = "ok", tokens: int = 100) -> None:
+def turn_of(warmth: Warmth, status: str = "ok", tokens: int = 100, session: str = "talk") -> None:
     """A turn with a prompt of 1,000 tokens ended at 0 s."""
     job = reservation()
-    said = structs.replace(job.job, session="talk", agent="small", conversation_tokens=1000)
+    said = structs.replace(job.job, session=session, agent="small", conversation_tokens=1000)
     job = structs.replace(job, job=said)
     warmth.observe(job, Outcome(PEER, status, 0.1, 1.0, tokens), 0.0)  # type: ignore[arg-type]
 
@@ -72,3 +74,23 @@ def test_nobody_holds_a_conversation_without_a_name_nor_one_of_an_agent_or_a_pee
     table.forget(PEER)
 
     assert NOBODY == held(warmth)
+
+
+def test_the_latest_conversations_are_remembered() -> None:
+    table = beliefs(config=BeliefConfig(sessions=SessionConfig(limit=3)))
+    table[PEER].doing.gen = 1
+    warmth = Warmth(table)
+
+    for name in ("one", "two", "three", "two", "four", "two"):
+        turn_of(warmth, session=name)
+
+    where = {(PEER, "small"): 0}
+    held_in = [warmth.held(name, 2000, where, (0.0,), 1.0)[0] for name in ("one", "two", "three", "four")]
+    assert [None, 0, 0, 0] == held_in
+
+
+def test_a_conversation_is_warm_for_a_while() -> None:
+    _, warmth = after_a_turn()
+
+    where, keep_s = {(PEER, "small"): 0}, SessionConfig().keep_s
+    assert [0, None] == [warmth.held("talk", 2000, where, (0.0,), now)[0] for now in (keep_s, keep_s + 0.1)]
