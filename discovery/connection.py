@@ -187,22 +187,9 @@ class Connection(asyncio.Protocol):
         if answer is None:  # the server sends bytes although nothing was asked
             self._transport.abort()
             return
-        if is_first := self._is_fresh:
-            self._is_fresh = False
-            known = self._owner.heads.find(data)
-            if known is not None and len(known[3]) == known[2]:
-                (answer.status, headers), anew, _, body = known
-                answer.headers = headers if anew is None else {**headers, **anew}
-                answer.has_head = answer.is_complete = self._is_kept = True
-                answer.pieces.append(body)
-                self._rest()
-                answer.wake()
-                return
-            self._lines.clear()
-        self._parse(answer, data, is_first)
-
-    def _parse(self, answer: Answer, data: bytes, is_first: bool) -> None:
-        """Have the parser read what came, which `is_first` of its answer."""
+        is_first = self._is_fresh
+        if is_first and self._is_known(answer, data):
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -229,6 +216,21 @@ class Connection(asyncio.Protocol):
         if answer.is_complete:
             self._rest()
         answer.wake()
+
+    def _is_known(self, answer: Answer, data: bytes) -> bool:
+        """Whether the first that came of an answer is all of it, and its head is known; then it needs no parser."""
+        self._is_fresh = False
+        known = self._owner.heads.find(data)
+        if known is None or len(known[3]) != known[2]:
+            self._lines.clear()
+            return False
+        (answer.status, headers), anew, _, body = known
+        answer.headers = headers if anew is None else {**headers, **anew}
+        answer.has_head = answer.is_complete = self._is_kept = True
+        answer.pieces.append(body)
+        self._rest()
+        answer.wake()
+        return True
 
     def _learn(self, answer: Answer, data: bytes, body: bytes) -> None:
         """Have the head of an answer remembered, behind which just its body came, as its length tells."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from types import TracebackType
 from typing import Protocol
 
@@ -147,11 +147,11 @@ class Answering(msgspec.Struct, eq=False):
 
     async def reads(self, pour: Pour | None = None) -> AsyncIterator[list[Event]]:
         """See gateway.upstream.reads. Raises UpstreamError."""
-        splitter, wait_s, is_complete = EventSplitter(with_comments=True), self.patience.first_event_s, False
-        last = deque[bytes](maxlen=2)  # events or reads of them: the last may tell the usage, the one before the end
+        splitter, wait_s = EventSplitter(with_comments=True), self.patience.first_event_s
+        last = deque[bytes](maxlen=2)  # events, or some that passed: of the last two one may tell the end
         sink: Pour | None = None  # once there was an event, and between two
         if pour is not None:
-            pour.tell(last.append)
+            pour.tell(lambda events, count: last.append(events))
         try:
             while True:
                 piece = await self.answer.piece(wait_s, sink)
@@ -161,16 +161,17 @@ class Answering(msgspec.Struct, eq=False):
                     sink, wait_s = pour, self.patience.idle_s
                     continue
                 if not piece:
-                    if not is_complete and not _has_finished(last):
-                        raise self._cut_short(None)
-                    if not is_complete:
+                    ends = EventSplitter().feed(b"".join(last))[-2:]
+                    if not any(event.ends_stream for event in ends):
+                        if not any(event.finishes for event in ends):
+                            raise self._cut_short(None)
                         yield [Event(DONE, b"[DONE]")]  # it was left out; the answer is whole
                     return
                 came = list[Event]()
                 for event in splitter.feed(piece):
                     came.append(event)
-                    if not event.is_comment:
-                        wait_s, is_complete = self.patience.idle_s, is_complete or event.ends_stream
+                    if event.data:  # no comment
+                        wait_s = self.patience.idle_s
                         last.append(event.raw)
                         if event.is_done:
                             break
@@ -271,8 +272,3 @@ class Asked(msgspec.Struct, eq=False):
         if refused and reply.status == 200:  # it did help: the next request is asked without them at once
             engine.refused[endpoint] = engine.refused.get(endpoint, _NONE) | refused
         return reply
-
-
-def _has_finished(last: Iterable[bytes]) -> bool:
-    """Whether one of the last two of these events says that a choice is finished, and so not cut."""
-    return any(event.finishes for event in EventSplitter().feed(b"".join(last))[-2:])

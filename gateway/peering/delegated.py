@@ -122,9 +122,9 @@ class Delegated(Work):
             raise engine_refused(reply)
 
     async def _send_on(self, reply: Reply, meter: Meter, asker: Asker) -> None:
-        def note(events: bytes) -> None:
+        def note(events: bytes, count: int) -> None:
             self._sent.update(events)
-            meter.seen.plain(events, events.count(b"\n\n"))
+            meter.seen.plain(events, count)
 
         def outlet(pour: Pour) -> Put | None:
             self.begin(asker)

@@ -28,20 +28,20 @@ class KeptAlive:
     known before anybody answers.
     """
 
+    # What is so until something happens.
+    loading: Callable[[], float | None] = staticmethod(lambda: None)  # how much of a model that is waited for is loaded
+    may_lend: Callable[[], bool] = staticmethod(lambda: True)  # whether nothing is to be said of that meanwhile
+    _has_started = _has_opened = _is_sending = False
+    _hands: Hands | None = None
+    _pour: Pour | None = None  # by which the client gets something, without its coming by here
+    _beat: asyncio.Task[None] | None = None
+
     def __init__(self, client: Client, endpoint: str, headers: Mapping[str, str], interval_s: float) -> None:
         self.request_id = client.request_id
-        self._has_started = False
         self._client, self._endpoint, self._headers, self._interval_s = client, endpoint, headers, interval_s
-        self.loading: Callable[[], float | None] = lambda: None  # how much is loaded, 0 to 1, of what is waited for
-        self.may_lend: Callable[[], bool] = lambda: True  # whether nothing is to be said of what is loaded meanwhile
-        self._hands: Hands | None = None
-        self._pour: Pour | None = None  # by which the client gets something, without its coming by here
-        self._has_opened = False
-        self._is_sending = False
-        self._loop = asyncio.get_running_loop()
-        self._opened_at = self._last = self._loop.time()  # `_last`: when the client last got something
-        self._timer: asyncio.TimerHandle | None = self._loop.call_later(interval_s, self._look)
-        self._beat: asyncio.Task[None] | None = None
+        self._loop = loop = asyncio.get_running_loop()
+        self._opened_at = self._last = loop.time()  # `_last`: when the client last got something
+        self._timer: asyncio.TimerHandle | None = loop.call_later(interval_s, self._look)
 
     @property
     def has_started(self) -> bool:

@@ -229,9 +229,9 @@ class Relay(msgspec.Struct, eq=False):
 
         return put_renamed
 
-    def _poured(self, came: bytes) -> None:
+    def _poured(self, came: bytes, count: int) -> None:
         """Count, and have heard, events that were poured."""
-        self.counted.seen.plain(came, came.count(b"\n\n"))
+        self.counted.seen.plain(came, count)
         if self.heard is not None:
             self.heard.add(b"".join(self._renamed) or came)
         self._renamed.clear()

@@ -324,7 +324,7 @@ class PeerReply:
         return UpstreamError(f"the answer of peer {self._of.name} broke off: {reason}", code="peer_broke")
 
 
-def _note(seen: "hashlib._Hash", most: Seen, events: bytes) -> None:
+def _note(seen: "hashlib._Hash", most: Seen, events: bytes, count: int) -> None:
     """Plain events that passed as they came: of a method the reply would not be freed at once."""
     seen.update(events)
-    most.plain(events, events.count(b"\n\n"))
+    most.plain(events, count)

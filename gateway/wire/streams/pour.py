@@ -12,6 +12,7 @@ from gateway.wire.events import tells_no_usage
 
 TOGETHER_BYTES = 1 << 13  # of events that have passed, until they are told
 Put = Callable[[bytes], bool]  # writes whole events at once; False: nothing was written, they have to wait
+Tell = Callable[[bytes, int], object]
 Outlet = Callable[["Pour"], Put | None]  # what writes at once what passes by this pour; None: nothing does now
 
 
@@ -22,15 +23,15 @@ class Pour:
     at = -inf  # when something last passed, by the clock
     _told = 0  # events
 
-    def __init__(self, clock: Callable[[], float], outlet: Outlet, tell: Callable[[bytes], None]) -> None:
+    def __init__(self, clock: Callable[[], float], outlet: Outlet, tell: Tell) -> None:
         """`clock`: the event loop's. `outlet` is looked for when there is something to write.
 
-        `tell` is given whole events that have passed, in their order.
+        `tell` is given whole events that have passed, in their order, and how many.
         """
         self._clock, self._outlet, self._tells, self._came = clock, outlet, [tell], bytearray()
         self._put: Put = self._first
 
-    def tell(self, tell: Callable[[bytes], None]) -> None:
+    def tell(self, tell: Tell) -> None:
         """Tell this one, too."""
         self._tells.append(tell)
 
@@ -41,10 +42,8 @@ class Pour:
         its end, as in Responses and Messages. None tells an error, a usage or the end, none has an id, a comment or
         another line end. Nothing is parsed: a quote inside a text is escaped.
         """
-        if not (
-            (piece.startswith(b"data: {") and piece.endswith(b"}\n\n") and piece.count(b"\n") == 2)  # as most come
-            or _are_several(piece)
-        ):
+        is_line = piece.find(b"\n", 0, -2) < 0  # as nearly all come
+        if not (is_line and piece.startswith(b"data: {") and piece.endswith(b"}\n\n")) and not _are_several(piece):
             return False
         if b"\r" in piece or b'"error"' in piece or (b'"usage"' in piece and not tells_no_usage(piece)):
             return False
@@ -61,10 +60,11 @@ class Pour:
         """Tell what has passed until now."""
         if self._came:
             came = bytes(self._came)
+            count = came.count(b"\n\n")
             self._came.clear()
-            self._told += came.count(b"\n\n")
+            self._told += count
             for tell in self._tells:
-                tell(came)
+                tell(came, count)
 
     def close(self) -> None:
         """Nothing passes any more, and all that has is told. What wrote and was told is let go."""

@@ -45,7 +45,11 @@ async def test_what_is_taken_does_not_come_out_and_counts_as_the_last_that_came(
     """An answer without [DONE] is whole where the last that was taken said that it is finished, and else cut."""
     for raw, is_whole in (([*WORDS, ENDED], True), (WORDS, False), ([*WORDS[:2], ENDED, *WORDS[2:]], False)):
         taken, read = list[bytes](), list[Event]()
-        pour = Pour(asyncio.get_running_loop().time, lambda pour: lambda events: True, taken.append)
+
+        def tell(events: bytes, count: int, taken: list[bytes] = taken) -> None:
+            taken.append(events)
+
+        pour = Pour(asyncio.get_running_loop().time, lambda pour: lambda events: True, tell)
         async with ScriptedEngine(raw=raw, token_s=0.01).serving() as engine:
             client = OpenAIEngine(engine.url)
             try:

@@ -218,7 +218,7 @@ async def _gone(receive: Any, ended: asyncio.Event) -> None:
 
 
 WORD = b'data: {"a":1}\n\n'
-POUR = Pour(time.monotonic, lambda pour: None, lambda events: None)
+POUR = Pour(time.monotonic, lambda pour: None, lambda events, count: None)
 
 
 async def test_a_piece_is_written_at_once_only_of_an_answer_that_is_under_way() -> None:
@@ -233,7 +233,7 @@ async def test_a_piece_is_written_at_once_only_of_an_answer_that_is_under_way() 
             put = asked.outlet(pour, "text/event-stream", {})
             return put
 
-        pour = Pour(time.monotonic, outlet, lambda events: None)
+        pour = Pour(time.monotonic, outlet, lambda events, count: None)
         written.extend([pour.take(WORD), pour.take(2 * WORD), pour.take(WORD)])
         assert 4 == asked.sent and put
         await asked.send(WORD, more=False)

@@ -82,7 +82,9 @@ async def test_what_is_poured_is_no_silence() -> None:
     with closing(KeptAlive(client, "chat/completions", TIMING, 0.2)) as kept:
         await kept.start(200, STREAM, SHOWN)
         await kept.send(EVENT, more=True)
-        pour = Pour(asyncio.get_running_loop().time, lambda pour: kept.outlet(pour, STREAM, SHOWN), lambda events: None)
+        pour = Pour(
+            asyncio.get_running_loop().time, lambda pour: kept.outlet(pour, STREAM, SHOWN), lambda events, count: None
+        )
         for _ in range(8):
             await asyncio.sleep(0.05)
             assert pour.take(EVENT)

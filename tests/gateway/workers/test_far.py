@@ -26,7 +26,7 @@ async def test_an_answer_is_said_and_ends_once() -> None:
 
     await exchange.start(200, "text/plain", {"x-ppai-peer": "ada"})
     await exchange.send(b"hello", more=True)
-    assert Pour(time.monotonic, exchange.outlet, lambda events: None).take(WORD)
+    assert Pour(time.monotonic, exchange.outlet, lambda events, count: None).take(WORD)
     await exchange.send(b"", more=False)
 
     begin, *pieces = said
@@ -56,7 +56,7 @@ async def test_no_more_is_written_than_a_client_that_is_behind_may_leave() -> No
 
     sending = asyncio.create_task(exchange.send(b"data: 2\n\n", more=True))
     await asyncio.sleep(0)
-    assert (False, 2) == (Pour(time.monotonic, exchange.outlet, lambda events: None).take(WORD), len(said))
+    assert (False, 2) == (Pour(time.monotonic, exchange.outlet, lambda events, count: None).take(WORD), len(said))
     exchange.hear(Took(7, 1))
     await sending
 

@@ -204,7 +204,7 @@ def pour_into(taken: list[bytes]) -> Pour:
         taken.append(events)
         return True
 
-    return Pour(asyncio.get_running_loop().time, lambda pour: put, lambda events: None)
+    return Pour(asyncio.get_running_loop().time, lambda pour: put, lambda events, count: None)
 
 
 async def test_plain_events_pass_as_they_came_under_the_same_receipt(identity: Identity) -> None:
@@ -226,7 +226,10 @@ async def test_a_reply_that_has_ended_is_freed_at_once(identity: Identity, frame
             opened = upstream.open("chat/completions", (BODY,), {}, stream=is_stream, patience=PATIENCE)
             async with opened as reply:
                 if is_stream:
-                    assert [_ async for _ in reply.reads(Pour(time.monotonic, lambda pour: None, lambda events: None))]
+                    assert [
+                        _
+                        async for _ in reply.reads(Pour(time.monotonic, lambda pour: None, lambda events, count: None))
+                    ]
                 else:
                     assert b"" != await reply.read()
             assert reply.receipt is not None

@@ -1,6 +1,5 @@
 """What passes without being read, and how it is told later."""
 
-from collections.abc import Callable
 from math import inf
 
 import msgspec
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire.events import DONE, EventSplitter
-from gateway.wire.streams.pour import TOGETHER_BYTES, Pour, Put
+from gateway.wire.streams.pour import TOGETHER_BYTES, Pour, Put, Tell
 
 WORD = b'data: {"a":1}\n\n'
 PLAIN = [
@@ -42,9 +41,17 @@ NOT_PLAIN = [
 ]
 
 
-def pour_of(*told: Callable[[bytes], object], put: Put = lambda events: True) -> Pour:
+def into(told: list[bytes]) -> Tell:
+    def tell(events: bytes, count: int) -> None:
+        assert count == events.count(b"\n\n")
+        told.append(events)
+
+    return tell
+
+
+def pour_of(*told: Tell, put: Put = lambda events: True) -> Pour:
     clock = iter(range(1, 10_000)).__next__
-    return Pour(clock, lambda pour: put, *told or (lambda events: None,))
+    return Pour(clock, lambda pour: put, *told or (lambda events, count: None,))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -76,7 +83,7 @@ def test_what_passes_is_what_would_come_out_and_nothing_that_has_to_be_read(piec
 
 def test_nothing_passes_before_there_is_an_outlet_nor_after_it_was_closed() -> None:
     told, outlets = list[bytes](), [None, None, lambda events: False, lambda events: True]
-    pour = Pour(lambda: 1.0, lambda pour: outlets.pop(0), told.append)
+    pour = Pour(lambda: 1.0, lambda pour: outlets.pop(0), into(told))
 
     passed = [pour.take(WORD) for _ in range(5)]
     pour.close()
@@ -87,7 +94,7 @@ def test_nothing_passes_before_there_is_an_outlet_nor_after_it_was_closed() -> N
 
 def test_what_cannot_be_written_now_has_not_passed() -> None:
     told = list[bytes]()
-    pour = pour_of(told.append, put=lambda events: False)
+    pour = pour_of(into(told), put=lambda events: False)
 
     assert not pour.take(WORD)
 
@@ -97,8 +104,8 @@ def test_what_cannot_be_written_now_has_not_passed() -> None:
 
 def test_words_are_told_together_in_their_order_and_none_is_left() -> None:
     told, besides = list[bytes](), list[bytes]()
-    pour, words = pour_of(told.append), [b'data: {"a":%d}\n\n' % number for number in range(1000)]
-    pour.tell(besides.append)
+    pour, words = pour_of(into(told)), [b'data: {"a":%d}\n\n' % number for number in range(1000)]
+    pour.tell(into(besides))
 
     assert all(map(pour.take, words))
     assert 1000 == pour.count
@@ -111,7 +118,7 @@ def test_words_are_told_together_in_their_order_and_none_is_left() -> None:
 
 def test_what_is_large_waits_for_nothing() -> None:
     told, large = list[bytes](), b'data: {"a":"%b"}\n\n' % (b"x" * TOGETHER_BYTES)
-    pour = pour_of(told.append)
+    pour = pour_of(into(told))
 
     pour.take(WORD)
     pour.take(large)
