@@ -7,15 +7,15 @@ The generating endpoints are raw ASGI, since every request pays for each layer. 
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from mmap import mmap
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from gateway.client.api_keys import ApiKeys
-from gateway.client.entrance.callers import Callers, Entrance, LetIn, request_id_of
+from gateway.client.entrance.callers import Call, Callers, Entrance, LetIn
 from gateway.client.entrance.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.entrance.unknown import UnknownCallers
 from gateway.client.page.files import is_page
@@ -113,20 +113,35 @@ class ClientApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.meet(Messages(scope, receive, send))
 
-    async def meet(self, asked: Incoming, let_in: LetIn | None = None) -> None:
-        """Answer a request, which on a connection of ours needs no messages.
+    def meet(self, asked: Incoming, let_in: LetIn | None = None) -> Coroutine[Any, Any, None]:
+        """Answer a request, which on a connection of ours needs no messages: what is to be awaited.
 
-        `let_in`: another process of ours looked who asks, and read what; then the body is here as a whole.
+        `let_in`: another process of ours looked who asks, and read what.
+
+        Mostly it is a program's, who may ask, with a body that is here as a whole: then nobody is waited for before
+        that is read, and nothing stands between. Whatever is not so plain, `_meet` looks at from the beginning.
         """
-        headers, path = asked.headers, asked.path
-        asked.request_id = request_id_of(headers) if let_in is None else let_in.request_id
-        asked.extra = common = {"x-request-id": asked.request_id}
+        call = self._entrance.call(asked)
+        asked.request_id = name = call.request_id if let_in is None else let_in.request_id
+        asked.extra = {"x-request-id": name}
+        if call.generates is None or call.from_page or call.packed_by is not None or not call.is_ours:
+            return self._meet(asked, call)
         try:
-            if let_in is not None and (body := asked.body(self._config.body_limit_bytes)) is not None:
-                asked.watch(True)
-                await self._generate(let_in.read.asks.endpoint, body, asked, let_in.key, let_in.read)
-                return
-            call = self._entrance.call(asked)
+            key = self._entrance.check_key(call.key) if let_in is None else let_in.key
+        except InvalidRequest:
+            return self._meet(asked, call)
+        body = asked.body(self._config.body_limit_bytes)
+        if body is None or charset_of(body) != PLAIN:
+            return self._meet(asked, call, body)
+        asked.watch(True)
+        return self._generate(call, body, asked, key, None if let_in is None else let_in.read)
+
+    async def _meet(self, asked: Incoming, call: Call, body: bytes | None = None) -> None:
+        """Answer any request; `body`: all of it, where it was taken already."""
+        headers, path, common = asked.headers, asked.path, {"x-request-id": asked.request_id}
+        asked.extra = common
+        try:
+            self._entrance.check_host(call, headers)
             if call.from_page:
                 common["vary"] = "origin"
                 self._entrance.check_origin(headers)
@@ -142,16 +157,15 @@ class ClientApp:
                     raise
                 await self._hold_up(asked)  # a stranger, who asks what needs no key
                 key = None
-            if call.generates is not None:
-                body = asked.body(self._config.body_limit_bytes)
-                if body is None:
-                    body = await read_pieces(asked.receive, self._config.body_limit_bytes)
-                if is_packed(body, call.packed_by):
-                    body = await self._plain(body, call.packed_by)
-                asked.watch(True)
-                await self._generate(call.generates, body, asked, key or "")
-            else:
+            if call.generates is None:
                 await self._answer_other(asked, key)
+                return
+            if body is None:
+                body = asked.body(self._config.body_limit_bytes)
+            if body is None:
+                body = await read_pieces(asked.receive, self._config.body_limit_bytes)
+            if is_packed(body, call.packed_by):
+                body = await self._plain(body, call.packed_by)
         except InvalidRequest as error:
             if error.status in (401, 403):
                 await self._hold_up(asked)
@@ -159,13 +173,14 @@ class ClientApp:
         except ClientGone:
             pass
         except asyncio.CancelledError:
-            if has_left(asked):
-                return
-            log.warning("answer_ended_by_stop request=%s", asked.request_id[:64])
-            await _break_off(asked, endpoint_of(path), 503, _STOPPING, "stopping")
-            raise
-        finally:
-            asked.watch(False)
+            if not await _is_over(asked, endpoint_of(path)):
+                raise
+        else:
+            asked.watch(True)
+            try:
+                await self._generate(call, body, asked, key or "")
+            finally:
+                asked.watch(False)
 
     async def _answer_other(self, asked: Incoming, key: str | None) -> None:
         """Answer what generates nothing: an endpoint beside chat, or a page. Raises InvalidRequest, ClientGone."""
@@ -195,12 +210,19 @@ class ClientApp:
         await asyncio.sleep(self._unknown.pause_s(asked.ip, asyncio.get_running_loop().time()))
 
     async def _generate(
-        self, endpoint: str, body: bytes, asked: Incoming, key: str, read: Elsewhere | None = None
+        self, call: Call, body: bytes, asked: Incoming, key: str, read: Elsewhere | None = None
     ) -> None:
+        endpoint = call.generates
+        assert endpoint is not None, "it was looked at"
         try:
-            await self._dispatcher.answer(endpoint, body, asked.headers, asked, asked.request_id, key, read)
+            await self._dispatcher.answer(
+                endpoint, body, asked.headers, asked, asked.request_id, key, read, call.wishes
+            )
         except InvalidRequest as error:
             await _answer_invalid(asked, endpoint, error)
+        except asyncio.CancelledError:
+            if not await _is_over(asked, endpoint):
+                raise
         except Exception:  # a bug: the client is told in its own format, whatever it has had so far
             log.exception("bug=request endpoint=%s", endpoint)
             await _break_off(asked, endpoint, 500, _BUG, _BUG_CODE)
@@ -236,6 +258,15 @@ _PREFLIGHT = {
     "access-control-allow-headers": "*, authorization",
     "access-control-max-age": "600",
 }
+
+
+async def _is_over(asked: Incoming, endpoint: str) -> bool:
+    """Whether a task was cancelled as its client has left; else this peer is being stopped, as the client is told."""
+    if has_left(asked):
+        return True
+    log.warning("answer_ended_by_stop request=%s", asked.request_id[:64])
+    await _break_off(asked, endpoint, 503, _STOPPING, "stopping")
+    return False
 
 
 async def _break_off(client: AsgiClient, endpoint: str, status: int, message: str, code: str) -> None:

@@ -53,8 +53,8 @@ class Exchange(AsgiClient):
     _is_watched = False
     learn: Callable[[], None] | None = None  # has its head remembered, if the request is not refused
     # what came
-    _waiting_bytes = 0  # in pieces that nobody has taken
     _is_whole = _is_read = False
+    _ahead_bytes = 0  # in pieces that came one by one, and that nobody has taken
     _news: asyncio.Event | None = None  # for who waits for more of the body, or for its client to leave
     # what goes out
     _head = b""  # until it goes out with the first piece of the body
@@ -71,13 +71,24 @@ class Exchange(AsgiClient):
     ) -> None:
         """`anew`: headers whose values are others than those of `head`. `body`: all of it, if it came."""
         self.connection, self.head, self.anew = connection, head, anew
-        self.method, self.path, self.version, self.keeps_alive = head.method, head.path, head.version, head.keeps_alive
         self.headers = head.headers if anew is None else {**head.headers, **anew}
-        self._awaits_word = head.awaits_word
-        self._pieces: list[bytes] = []
-        if body is not None:
-            self._pieces.append(body)
-            self._waiting_bytes, self._is_whole = len(body), True
+        self.keeps_alive, self._awaits_word = head.keeps_alive, head.awaits_word
+        self._pieces: list[bytes] = [] if body is None else [body]
+        self._is_whole = body is not None
+
+    @property
+    def method(self) -> str:
+        return self.head.method
+
+    @property
+    def path(self) -> str:
+        """Without what stands behind its question mark."""
+        return self.head.path
+
+    @property
+    def version(self) -> str:
+        """Of HTTP."""
+        return self.head.version
 
     @property
     def ip(self) -> str:
@@ -123,8 +134,8 @@ class Exchange(AsgiClient):
 
     def take(self, piece: bytes) -> None:
         self._pieces.append(piece)
-        self._waiting_bytes += len(piece)
-        if self._waiting_bytes > READ_AHEAD_BYTES:
+        self._ahead_bytes += len(piece)
+        if self._ahead_bytes > READ_AHEAD_BYTES:
             self.connection.flow.pause_reading()
         if self._news is not None:
             self._news.set()
@@ -145,7 +156,7 @@ class Exchange(AsgiClient):
 
     def body(self, limit_bytes: int) -> bytes | None:
         """The whole body, where it has come, is within the limit, and nobody has asked for any of it before."""
-        if not self._is_whole or self._is_read or self.is_gone or self._waiting_bytes > limit_bytes:
+        if not self._is_whole or self._is_read or self.is_gone or sum(map(len, self._pieces)) > limit_bytes:
             return None
         self._is_read = True
         return self._pieces.pop() if len(self._pieces) == 1 else self._read()
@@ -159,7 +170,7 @@ class Exchange(AsgiClient):
                 self.connection.loop.call_soon(self._cancel)
 
     def _cancel(self) -> None:
-        if self._is_watched:
+        if self._is_watched and not self.is_complete:
             self._is_watched, self.was_cancelled = False, True
             self.task.cancel()
 
@@ -181,7 +192,7 @@ class Exchange(AsgiClient):
         return {"type": "http.request", "body": self._read(), "more_body": not self._is_whole}
 
     def _read(self) -> bytes:
-        pieces, self._pieces, self._waiting_bytes, self._is_read = self._pieces, [], 0, self._is_whole
+        pieces, self._pieces, self._ahead_bytes, self._is_read = self._pieces, [], 0, self._is_whole
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     # --- the answer ---
@@ -203,7 +214,7 @@ class Exchange(AsgiClient):
         if self.has_started:
             raise RuntimeError("the answer has begun already")
         self._left = 0 if status in _BODILESS else length
-        if self._left is None and self.version != "1.0" and self.method != "HEAD":
+        if self._left is None and self.head.version != "1.0" and self.head.method != "HEAD":
             self._has_chunks = True  # HTTP/1.0 knows none: there a body of no length ends as we close
             lines += b"transfer-encoding: chunked\r\n"
         self._head = self._begun(status, lines)
@@ -218,7 +229,7 @@ class Exchange(AsgiClient):
 
     def write_whole(self, status: int, lines: bytes, body: bytes) -> None:
         """An answer in one write; one of the `lines` tells how long its body is."""
-        if self.has_started or self.is_gone or self.method == "HEAD" or status in _BODILESS:
+        if self.has_started or self.is_gone or self.head.method == "HEAD" or status in _BODILESS:
             self.begin(status, lines, len(body))
             self.write(body, more=False)
         else:
@@ -237,7 +248,7 @@ class Exchange(AsgiClient):
             self.end()
 
     def _put(self, piece: bytes, more: bool) -> None:
-        if self.method == "HEAD":
+        if self.head.method == "HEAD":
             piece = b""
         elif self._has_chunks:
             self._is_streaming = more

@@ -19,7 +19,7 @@ from gateway.serving.alive import KEEPALIVE_S, KeptAlive
 from gateway.serving.attempts import Around, Attempts
 from gateway.serving.deciding.decider import Decider, Routed
 from gateway.serving.forward import Forwarder, answer_error
-from gateway.serving.headers import read_headers
+from gateway.serving.headers import Wishes, read_headers
 from gateway.serving.leaving import Came
 from gateway.serving.recording.outcomes import Outcomes
 from gateway.serving.recording.requests import RequestLog
@@ -93,15 +93,16 @@ class Dispatcher:
         request_id: str,
         key: str = "",
         read: Elsewhere | None = None,
+        wishes: Wishes | None = None,
     ) -> None:
         """Answer one request; `key`: the name of its API key. Raises InvalidRequest; the client is told all else.
 
-        `read`: what another process of ours read of the body, where one did.
+        `read`: what another process of ours read of the body, where one did. `wishes`: what was read of the headers.
         """
         began, trace = self._clock(), self._tracing.request(endpoint, headers) if self._tracing else None
         came = Came(body, headers, key, read, request_id, began)
         try:
-            routed = await self.decider.decide_came(endpoint, body, came, read_headers(headers))
+            routed = await self.decider.decide_came(endpoint, body, came, wishes or read_headers(headers))
         except InvalidRequest as invalid:
             code = invalid.code or "invalid_request"
             self._log.refused(endpoint, request_id, invalid.status, code)

@@ -6,10 +6,9 @@ beginning, as if nobody had: so a worker refuses nobody, and never says what is 
 
 import time
 
-from gateway.client.entrance.callers import Entrance, LetIn, request_id_of
+from gateway.client.entrance.callers import Entrance, LetIn
 from gateway.server.exchange import Exchange
 from gateway.server.packing import is_packed
-from gateway.serving.headers import read_headers
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.reading.elsewhere import Elsewhere, to_tell
 from gateway.wire.request import is_quickly_read, read_request
@@ -26,10 +25,12 @@ def let_in(entrance: Entrance, exchange: Exchange, body: bytes) -> LetIn | None:
         call = entrance.call(exchange)
         if call.generates is None or call.from_page or is_packed(body, call.packed_by):
             return None
+        if not call.is_ours or call.wishes is None:
+            return None
         if not is_quickly_read(call.generates, body, may_leave=False):
             return None
         key = entrance.check_key(call.key)
-        request = read_request(call.generates, body, read_headers(exchange.headers).session)
+        request = read_request(call.generates, body, call.wishes.session)
     except (InvalidRequest, RecursionError):
         return None
-    return LetIn(request_id_of(exchange.headers), key, Elsewhere(to_tell(request), time.monotonic() - began))
+    return LetIn(call.request_id, key, Elsewhere(to_tell(request), time.monotonic() - began))

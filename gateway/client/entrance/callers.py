@@ -13,6 +13,7 @@ import msgspec
 from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
 from gateway.client.entrance.hosts import is_allowed_host, is_allowed_origin
 from gateway.client.entrance.paths import ENDPOINT_PATHS
+from gateway.serving.headers import Wishes, read_headers
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.reading.elsewhere import Elsewhere
 
@@ -36,27 +37,36 @@ class LetIn(msgspec.Struct, frozen=True, array_like=True):
     read: Elsewhere
 
 
-def request_id_of(headers: Mapping[str, str]) -> str:
-    """What a request is called: as its program has it, or drawn."""
-    return headers.get("x-request-id", "")[:REQUEST_ID_CHARS] or os.urandom(16).hex()
-
-
 class Call(NamedTuple):
     """What a head asks of us; equal heads ask the same (gateway/server/fields.py)."""
 
+    is_ours: bool  # it names this peer
     generates: str | None  # the generating endpoint that it is a POST to
     from_page: bool
     key: str  # as it was given, to be looked up for each request
     packed_by: str | None
+    name: str  # as its program calls the request; empty: it does not
+    wishes: Wishes | None  # None where they mean nothing, which reading them anew (serving/headers.py) says in words
+
+    @property
+    def request_id(self) -> str:
+        """What the request is called: as its program has it, or drawn."""
+        return self.name or os.urandom(16).hex()
 
 
 class Asked(Protocol):
     """A request whose head came."""
 
-    method: str
-    path: str
-    version: str
     head: Any  # where `kept` is what was read of it
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
 
     @property
     def headers(self) -> Mapping[str, str]: ...
@@ -73,11 +83,20 @@ class Entrance:
         self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
 
     def call(self, asked: Asked) -> Call:
-        """What its head asks of us. Raises InvalidRequest for one that names another host."""
+        """What its head asks of us."""
         call: Call | None = asked.head.kept
         if call is None:
             call = asked.head.kept = self._read(asked)
         return call
+
+    def check_host(self, call: Call, headers: Mapping[str, str]) -> None:
+        """Raises InvalidRequest (403) for a name that is not ours."""
+        if not call.is_ours:
+            raise InvalidRequest(
+                f"Host `{headers.get('host', '')}` is not one of this peer's; add it to client.allowed_hosts",
+                status=403,
+                code="bad_host",
+            )
 
     def check_origin(self, headers: Mapping[str, str]) -> None:
         """Raises InvalidRequest (403) for a page that may not call us."""
@@ -105,18 +124,20 @@ class Entrance:
 
     def _read(self, asked: Asked) -> Call:
         headers = asked.headers
-        self._check_host(headers, asked.version)
         generates = ENDPOINT_PATHS.get(asked.path) if asked.method == "POST" else None
         key = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", ""))
-        return Call(generates, "origin" in headers, key, headers.get("content-encoding"))
+        try:
+            wishes = read_headers(headers)
+        except InvalidRequest:
+            wishes = None
+        return Call(
+            self._names_us(headers, asked.version), generates, "origin" in headers, key,
+            headers.get("content-encoding"), headers.get("x-request-id", "")[:REQUEST_ID_CHARS], wishes,
+        )  # fmt: skip
 
-    def _check_host(self, headers: Mapping[str, str], http_version: str) -> None:
-        """Raises InvalidRequest (403) for a name that is not ours. HTTP/1.0, as monitors speak it, has none.
+    def _names_us(self, headers: Mapping[str, str], http_version: str) -> bool:
+        """Whether its Host is ours. HTTP/1.0, as monitors speak it, has none.
 
         A page cannot leave the name out: every browser sends it.
         """
-        host = headers.get("host", "")
-        if not self._may_name_us(host) and not (http_version == "1.0" and "host" not in headers):
-            raise InvalidRequest(
-                f"Host `{host}` is not one of this peer's; add it to client.allowed_hosts", status=403, code="bad_host"
-            )
+        return self._may_name_us(headers.get("host", "")) or (http_version == "1.0" and "host" not in headers)

@@ -13,6 +13,7 @@ import pytest
 from gateway.client.api_keys import ApiKeys
 from gateway.client.app import ClientApp, ClientConfig
 from gateway.server.answering import AsgiClient
+from gateway.serving.headers import Wishes
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.reading.elsewhere import Elsewhere
 
@@ -38,6 +39,7 @@ class Serving:
         request_id: str,
         key: str,
         read: Elsewhere | None,
+        wishes: Wishes | None,
     ) -> None:
         self.asked.append((endpoint, body, request_id))
         self.keys.append(key)

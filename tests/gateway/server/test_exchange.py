@@ -346,7 +346,7 @@ async def test_a_body_that_nobody_asks_for_is_not_read_on() -> None:
         writer.write(b"x" * (16 << 20))
         while not exchanges[0].connection.flow.read_paused:
             await asyncio.sleep(0)
-        held = exchanges[0]._waiting_bytes
+        held = exchanges[0]._ahead_bytes
         is_asked_for.set()
         assert (await reader.readuntil(b"%d" % (16 << 20))).startswith(b"HTTP/1.1 200 ")
         writer.close()

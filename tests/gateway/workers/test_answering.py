@@ -67,7 +67,7 @@ async def test_who_was_let_in_by_a_worker_is_not_looked_at_again(
 
     class Dispatching:
         async def answer(self, *given: object) -> None:
-            asked.append((*given[:2], *given[4:]))
+            asked.append((*given[:2], *given[4:7]))
 
     config = ClientConfig(body_limit_bytes=limit_bytes)
     app = ClientApp(Dispatching(), None, config, ApiKeys(tmp_path / "keys"), lambda token: False)  # type: ignore[arg-type]

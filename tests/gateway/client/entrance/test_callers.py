@@ -40,17 +40,32 @@ def test_a_host_that_is_not_ours_is_refused(
     headers: dict[str, str], version: str, status: int | None, tmp_path: Path
 ) -> None:
     made, _ = entrance(tmp_path)
+    call = made.call(Asking(headers, version))
 
-    assert status == _refused(lambda: made.call(Asking(headers, version)))
+    assert status == _refused(lambda: made.check_host(call, headers))
 
 
 def test_a_head_says_what_is_asked_and_is_read_once(tmp_path: Path) -> None:
     made, _ = entrance(tmp_path)
-    asking = Asking({"host": "localhost", "authorization": "Bearer k", "content-encoding": "gzip"})
+    said = {"authorization": "Bearer k", "content-encoding": "gzip", "x-request-id": "r" * 201, "x-ppai-route": "ben"}
+    asking = Asking({"host": "localhost", **said})
 
-    assert ("completions", False, "k", "gzip") == made.call(asking)
-    assert made.call(asking) is asking.head.kept
+    call = made.call(asking)
+
+    assert (True, "completions", False, "k", "gzip", "r" * 200) == call[:-1]
+    assert "r" * 200 == call.request_id and call.wishes is not None and "ben" == call.wishes.pin
+    assert call is asking.head.kept is made.call(asking)
     assert None is made.call(Asking({"host": "localhost"}, method="GET")).generates
+
+
+def test_a_request_without_a_name_is_given_another_each_time_and_wishes_that_mean_nothing_are_none(
+    tmp_path: Path,
+) -> None:
+    made, _ = entrance(tmp_path)
+
+    call = made.call(Asking({"host": "localhost", "x-ppai-rout": "ben"}))
+
+    assert call.request_id != call.request_id and call.wishes is None
 
 
 @pytest.mark.parametrize("origin, status", [("https://chat.example.org", None), ("https://elsewhere.example", 403)])
