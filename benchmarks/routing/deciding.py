@@ -5,7 +5,7 @@ query somebody is chosen and reserved, and the outcome is told; nobody is probed
 asking is not this peer's work. Figures are microseconds, which a tenth of the queries took less than: other work on
 the machine slows the rest down.
 
-    decide    from a query to a choice and its first candidate: `Node.only`, or plan, decide and choice
+    decide    from a query to a choice and its first candidate: `Node.alone`, or plan, decide and choice
     observe   reserve the first of them, and learn from its answer
 """
 
@@ -86,7 +86,7 @@ def _quick_us(took_s: Sequence[float]) -> float:
 
 
 def _decide(node: Node, query: Query, now: float) -> Choice:
-    choice = node.only(query, now)
+    choice, _ = node.alone(query, now, ROWS)
     if choice is None:
         choice = node.decide(query, node.plan(query, now), now).choice(ROWS)
     return choice

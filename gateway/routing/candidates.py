@@ -112,17 +112,11 @@ def _for_now(query: Query, view: View, theta_s: float) -> Iterator[tuple[BoolArr
         yield (limit > 0) & (limit < least), Excluded.CONTEXT
 
 
-def only_one(query: Query, roster: Roster) -> Candidates | None:
-    """The candidates where there is one (`only`), and nothing but the state of things can keep it from answering."""
+def led(query: Query, roster: Roster) -> Candidates | None:
+    """The candidates where one leads (`only`, `ours`), and nothing but the state of things can keep any from it."""
     kept = _for_good(query, roster)
-    return kept if kept.only is not None and query.room_tokens <= roster.least_context else None
-
-
-def one_of_ours(query: Query, roster: Roster) -> Candidates | None:
-    """Who may answer, where one of a few is ours (`ours`) and nothing but the state of things can keep any from it."""
-    kept = _for_good(query, roster)
-    has_room = query.room_tokens <= roster.least_context
-    return kept if kept.ours is not None and has_room and query.avoid is None else None
+    is_led = kept.only is not None or (kept.ours is not None and query.avoid is None)
+    return kept if is_led and query.room_tokens <= roster.least_context else None
 
 
 # What makes queries be of one kind: all that `_excluded_kind` and `_with_leader` look at.

@@ -70,7 +70,9 @@ class Node:
         self._warmth = Warmth(beliefs)
         self._alone: Alone | None = None
         if alone is not None and alone.theta_s == 0:
-            self._alone = Alone(alone, beliefs, self._warmth, self._loading, self._refused_fields)
+            self._alone = Alone(
+                alone, beliefs, self._warmth, self._loading, self._refused_fields, rng, self._stands_back
+            )
         self._own: tuple[Agent, ...] = ()
         self._doing: tuple[Doing, ...] = ()  # our engines
         self._details: dict[PeerId, tuple[Agent, ...]] = {}  # what peers told us of their agents, beyond their cards
@@ -240,25 +242,14 @@ class Node:
         """A probe was turned away: we may not ask there. Until its next pulse, or for CLOSED_S, it is no candidate."""
         self.beliefs.observe_closed(peer, now)
 
-    def only(self, query: Query, now: float) -> Choice | None:
-        """The choice where one agent may answer: there is nothing to weigh. None: plan, and decide."""
-        return None if self._alone is None else self._alone.only(query, self._seen_roster(now), now)
+    def alone(self, query: Query, now: float, rows: int) -> tuple[Choice | None, float | None]:
+        """The choice of one agent that is weighed against nobody, of so many rows at most. None: plan, and decide.
 
-    def lot(self) -> float:
-        """A lot for a query, in [0, 1)."""
-        return self._rng.random()
-
-    def idle(self, query: Query, now: float, rows: int, lot: float) -> Choice | None:
-        """The choice of an idle engine of ours that takes the query though others might, of so many rows at most.
-
-        None: plan, and decide, with the same lot.
+        And the lot that was drawn for that, which is then the query's; None: none was.
         """
         if self._alone is None:
-            return None
-        scored = self._seen_roster(now)
-        if self._is_special(scored, query, now):
-            return None
-        return self._alone.idle(query, scored, self._others, now, rows, lot)
+            return None, None
+        return self._alone.choice(query, self._seen_roster(now), self._others, now, rows)
 
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""
@@ -366,14 +357,9 @@ class Node:
             distrusted=self._distrusted(roster, now),
         )
 
-    def _is_special(self, scored: ScoredRoster, query: Query, now: float) -> bool:
-        """Whether anything that passes, beside load, may say something of who is asked."""
-        return bool(
-            self._loading
-            or (query.guarded and self._refused_fields)
-            or (query.is_auto and self._on_trial(scored) is not None)
-            or self.honesty.set_aside(now)
-        )
+    def _stands_back(self, query: Query, scored: ScoredRoster, now: float) -> bool:
+        """Whether somebody does for now who is on trial, or distrusted."""
+        return bool((query.is_auto and self._on_trial(scored) is not None) or self.honesty.set_aside(now))
 
     def _likely(self, roster: Roster, query: Query, now: float) -> dict[int, Likely]:
         """Who has topics, how likely the query is of them, and what is expected then after the answers graded here."""

@@ -3,6 +3,8 @@
 Says None where that is not so: then everybody is weighed (policies.py), which decides the same.
 """
 
+from collections.abc import Callable
+
 from discovery.records import PeerId
 from gateway.beliefs.few import Few
 from gateway.beliefs.memory import Loading, RefusedFields
@@ -10,11 +12,11 @@ from gateway.beliefs.table import Beliefs
 from gateway.beliefs.warmth import Warmth
 from gateway.routing.alone.idle import idle_choice
 from gateway.routing.alone.only import only_choice
-from gateway.routing.candidates import one_of_ours, only_one
+from gateway.routing.candidates import led
 from gateway.routing.choice import Choice
-from gateway.routing.policy import SchedulerConfig
+from gateway.routing.policy import Lot, SchedulerConfig
 from gateway.routing.query import Query
-from gateway.routing.roster import Roster, ScoredRoster
+from gateway.routing.roster import Candidates, Roster, ScoredRoster
 
 
 class Alone:
@@ -27,16 +29,34 @@ class Alone:
         warmth: Warmth,
         loading: Loading,
         refused_fields: RefusedFields,
+        rng: Lot,
+        stands_back: Callable[[Query, ScoredRoster, float], bool],
     ) -> None:
+        """`stands_back`: whether somebody may do so at this time by what is thought of his peer."""
         self._config, self._beliefs, self._warmth = config, beliefs, warmth
         self._loading, self._refused_fields = loading, refused_fields
+        self._rng, self._stands_back = rng, stands_back
 
-    def only(self, query: Query, scored: ScoredRoster, now: float) -> Choice | None:
-        """The choice where one agent may answer; None: several may, or it is another peer's that may not now."""
+    def choice(
+        self, query: Query, scored: ScoredRoster, others: Few, now: float, rows: int
+    ) -> tuple[Choice | None, float | None]:
+        """The choice of one of so many rows at most, and the lot by which it was not another's; None: none was drawn.
+
+        No choice: everybody is to be weighed, with that lot. `others`: what is believed of them, where they are few.
+        """
+        who = None if query.waits_at is not None else led(query, scored.roster)
+        if who is None:
+            return None, None
+        if who.only is not None:
+            return self._only(query, scored, who, who.only, now), None
+        if self._is_special(query, scored, now):
+            return None, None
+        lot = self._rng.random()
+        return self._idle(query, scored, who, others, now, rows, lot), lot
+
+    def _only(self, query: Query, scored: ScoredRoster, who: Candidates, row: int, now: float) -> Choice | None:
+        """The choice of the one agent that may answer; None: it is another peer's that may not now."""
         roster = scored.roster
-        candidates = only_one(query, roster)
-        if candidates is None or (row := candidates.only) is None or query.waits_at is not None:
-            return None
         peer, queue, _, _, agent, *_ = roster.who[row]
         if row < roster.own:
             expected = self._beliefs[queue].expected_here(now)
@@ -46,30 +66,16 @@ class Alone:
             return None
         warm_row, warm_tokens = self._held(query, roster, now)
         return only_choice(
-            query, scored, row, candidates.excluded, expected, self._config,
+            query, scored, row, who.excluded, expected, self._config,
             self._beliefs.output_tokens(query.category, query.max_tokens),
             warm_tokens if warm_row == row else 0.0, self._loading.is_cold(peer, agent),
         )  # fmt: skip
 
-    def idle(
-        self,
-        query: Query,
-        scored: ScoredRoster,
-        others: Few,
-        now: float,
-        rows: int,
-        lot: float,
+    def _idle(
+        self, query: Query, scored: ScoredRoster, who: Candidates, others: Few, now: float, rows: int, lot: float
     ) -> Choice | None:
-        """The choice of an idle engine of ours that takes the query though others might, of so many rows at most.
-
-        `others`: what is believed of them, where they are few. Nothing that passes, beside load, says something of who
-        is asked. `lot`: in [0, 1), the query's own.
-        """
+        """The choice of an idle engine of ours that takes the query though others might."""
         roster = scored.roster
-        if query.waits_at is not None or (query.drawn and roster.topical):
-            return None
-        if (who := one_of_ours(query, roster)) is None:
-            return None
         warm_row, warm_tokens = self._held(query, roster, now)
         may_explore = not (query.is_held or warm_tokens)
         is_elsewhere = warm_tokens > 0.0 and warm_row != who.own[0]
@@ -80,6 +86,15 @@ class Alone:
             query, scored, who, ours, others.expect(now), self._config,
             self._beliefs.output_tokens(query.category, query.max_tokens), warm_tokens, rows, lot,
         )  # fmt: skip
+
+    def _is_special(self, query: Query, scored: ScoredRoster, now: float) -> bool:
+        """Whether anything beside load may say something of who of several is asked."""
+        return bool(
+            self._loading
+            or (query.guarded and self._refused_fields)
+            or (query.drawn and scored.roster.topical)
+            or self._stands_back(query, scored, now)
+        )
 
     def _held(self, query: Query, roster: Roster, now: float) -> tuple[int | None, float]:
         """The row that holds this conversation, and how many tokens of the prompt."""

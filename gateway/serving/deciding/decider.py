@@ -107,7 +107,8 @@ class Decider:
         self._telemetry.observe_stage("read", self._clock() - began)
         judged = None if self.queries.is_one else await self.queries.judged(request, wishes, judge_s)
         query = self.queries.query(request, travel, len(body), wishes, verdict, judged)
-        choice = (None if everybody else self._alone(query)) or await self._weigh(query, everybody=everybody)
+        choice, lot = (None, None) if everybody else self._alone(query)
+        choice = choice or await self._weigh(query, lot, everybody=everybody)
         return Routed(request, wishes, travel, query, choice, verdict)
 
     async def decide_anew(self, routed: Routed, came: Came) -> Choice:
@@ -152,17 +153,18 @@ class Decider:
         waits_at = None if engine is None else queue_of(self._node.me, engine)
         return await self.choose(structs.replace(query, is_held=True, waits_at=waits_at))
 
-    async def choose(self, query: Query, *, everybody: bool = False) -> Choice:
+    async def choose(self, query: Query) -> Choice:
         """Choose, and probe first whom that is worth it."""
-        return (None if everybody else self._alone(query)) or await self._weigh(query, everybody=everybody)
+        choice, lot = self._alone(query)
+        return choice or await self._weigh(query, lot)
 
-    def _alone(self, query: Query) -> Choice | None:
-        """The choice where one agent may answer; None: several are to be weighed."""
+    def _alone(self, query: Query) -> tuple[Choice | None, float | None]:
+        """The choice of one that is weighed against nobody; None: several are to be weighed, by this lot."""
         began = self._clock()
-        choice = self._node.only(query, began)
+        choice, lot = self._node.alone(query, began, self._rows)
         if choice is not None:
             self._telemetry.observe_choice(self._clock() - began, "" if query.is_held else choice.reason)
-        return choice
+        return choice, lot
 
     def why_nobody(self, routed: Routed) -> UpstreamError:
         """What a client is told where the choice has no candidate."""
@@ -172,22 +174,19 @@ class Decider:
         error = refusals.nobody(routed.request.endpoint, routed.query, routed.choice.rest, problem, missing, former)
         return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
 
-    async def _weigh(self, query: Query, *, everybody: bool) -> Choice:
+    async def _weigh(self, query: Query, lot: float | None, *, everybody: bool = False) -> Choice:
         """The choice among several, those probed that are worth it."""
         began, probing_s = self._clock(), 0.0
-        lot = self._node.lot()
-        choice = None if everybody else self._node.idle(query, began, self._rows, lot)
-        if choice is None:
-            query = structs.replace(query, lot=lot)
-            plan = self._node.plan(query, began)
-            silent = asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
-            if asked:
-                probing = self._clock()
-                silent = asked - await self._peers.probe(asked)
-                probing_s = self._clock() - probing
-                self._telemetry.observe_stage("probe", probing_s)
-            decision = self._node.decide(query, plan, self._clock(), silent)
-            choice = decision.choice(len(decision.order) if everybody else self._rows, everybody=everybody)
+        query = structs.replace(query, lot=lot)
+        plan = self._node.plan(query, began)
+        silent = asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
+        if asked:
+            probing = self._clock()
+            silent = asked - await self._peers.probe(asked)
+            probing_s = self._clock() - probing
+            self._telemetry.observe_stage("probe", probing_s)
+        decision = self._node.decide(query, plan, self._clock(), silent)
+        choice = decision.choice(len(decision.order) if everybody else self._rows, everybody=everybody)
         is_decision = not query.is_held and not everybody  # else a look while it waits, or a person's question
         self._telemetry.observe_choice(self._clock() - began - probing_s, choice.reason if is_decision else "")
         return choice

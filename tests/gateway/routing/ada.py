@@ -1,8 +1,9 @@
 """A node of one peer in memory, with what it hears from: what tests of Node share."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
-from gateway.routing.choice import Candidate
+from gateway.routing.choice import Candidate, Choice
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
@@ -33,6 +34,23 @@ def agent(name: str = "small", space: str = "s1", capability: Sequence[int] | No
     return Agent(name, name, 4096, profiles=profiles, **more)  # type: ignore[arg-type]
 
 
+class Lots:
+    """Lots from a seed, but for one that a test has chosen."""
+
+    def __init__(self, seed: int) -> None:
+        self.seeded = np.random.default_rng(seed)
+        self.chosen: float | None = None
+
+    def random(self) -> float:
+        return self.seeded.random() if self.chosen is None else self.chosen
+
+    def choice(self, of: Any, /) -> Any:
+        return self.seeded.choice(of)
+
+    def permutation(self, of: Any, /) -> Iterable[Any]:
+        return self.seeded.permutation(of)
+
+
 @dataclass
 class Ada:
     """A node with what it hears from; `now` stands still unless moved."""
@@ -43,6 +61,7 @@ class Ada:
     strangers: bool = False  # nobody vouches for whom the mode lets in
     priors: Priors | None = None
     alone: bool = False  # what nobody competes with is not weighed
+    lots: Lots = field(default_factory=lambda: Lots(7))
     node: Node = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +71,7 @@ class Ada:
         decide = policy(SchedulerConfig(exploration=self.exploration))
         admission = Admission(self.mode, "test")  # type: ignore[arg-type]
         self.node = Node(
-            "ada", gossip, admission, decide, beliefs, np.random.default_rng(7), SPACE, self.priors,
+            "ada", gossip, admission, decide, beliefs, self.lots, SPACE, self.priors,
             SchedulerConfig(exploration=self.exploration) if self.alone else None,
         )  # fmt: skip
         self.node.serve([agent("own", capability=(128, 128))])
@@ -78,6 +97,14 @@ class Ada:
 
     def decide(self, query: Query = MATHS):
         return self.node.decide(query, self.node.plan(query, self.now), self.now)
+
+    def weighed_alone(self, query: Query, now: float | None = None, lot: float = 0.5) -> Choice | None:
+        """The choice of one agent that is weighed against nobody, where this lot is drawn for it."""
+        self.lots.chosen = lot
+        choice, drawn = self.node.alone(query, self.now if now is None else now, 11)
+        self.lots.chosen = None
+        assert drawn in (None, lot)
+        return choice
 
     def excluded(self, query: Query = MATHS) -> dict[str, str | None]:
         return {c.peer_name: c.excluded for c in self.decide(query).candidates}

@@ -190,7 +190,7 @@ def test_a_door_that_was_found_closed_is_looked_at_again_where_no_pulse_comes(fo
 
     def may_be_asked() -> set[bool]:
         is_candidate = ada.excluded()["peer-1"] is None
-        return {is_candidate, ada.node.only(far, ada.now) is not None, ada.node.has_room(ben, ada.now)}
+        return {is_candidate, ada.weighed_alone(far, ada.now) is not None, ada.node.has_room(ben, ada.now)}
 
     assert {False} == may_be_asked()
     ada.now += CLOSED_S - 1.0
@@ -357,7 +357,7 @@ def test_a_query_that_waits_at_our_door_does_not_wait_for_itself() -> None:
     both = [ada.node.view(query, 0.0).expected.backlog[0] for query in (MATHS, waits, MATHS)]
 
     assert [5.0, 4.0, 5.0] == both
-    assert (5, None) == (doing.jobs, ada.node.only(waits, 0.0))
+    assert (5, None) == (doing.jobs, ada.weighed_alone(waits, 0.0))
 
 
 def test_what_answers_teach_counts_within_a_moment_and_a_failure_at_once() -> None:

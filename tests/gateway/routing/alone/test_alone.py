@@ -23,7 +23,7 @@ def test_where_nothing_is_weighed_jobs_are_counted_at_once_and_the_rest_within_a
     found = []
     for at, jobs in ((0.0, 0), (FRESH_S / 4, 1), (FRESH_S / 2, 2), (3 * FRESH_S / 4, 4), (2 * FRESH_S, 1)):
         ada.busy(jobs, 4)
-        only = ada.node.only(MATHS, at)
+        only = ada.weighed_alone(MATHS, at)
         assert only is not None and only.target is not None
         found.append(only.target)
         job = ada.node.dispatch(only.target, at)
@@ -40,13 +40,13 @@ def test_an_agent_with_a_rival_is_weighed() -> None:
     ada.meet(1)
 
     own, far = structs.replace(MATHS, models=frozenset({"own"})), structs.replace(MATHS, models=frozenset({"small"}))
-    assert ada.node.only(MATHS, ada.now) is None
-    assert ada.node.only(structs.replace(own, prompt_tokens=9000), ada.now) is None  # too long
+    assert ada.weighed_alone(MATHS) is None
+    assert ada.weighed_alone(structs.replace(own, prompt_tokens=9000)) is None  # too long
     assert (
-        ada.node.only(structs.replace(own, reach="my machines", rule="privacy:mine"), ada.now) is None
+        ada.weighed_alone(structs.replace(own, reach="my machines", rule="privacy:mine")) is None
     )  # which it must name
-    assert ada.node.only(own, ada.now) is not None
-    assert ada.node.only(far, ada.now) is not None
+    assert ada.weighed_alone(own) is not None
+    assert ada.weighed_alone(far) is not None
 
 
 def test_another_peer_whose_door_is_closed_or_that_refused_such_a_field_is_weighed() -> None:
@@ -55,13 +55,13 @@ def test_another_peer_whose_door_is_closed_or_that_refused_such_a_field_is_weigh
     far = structs.replace(MATHS, models=frozenset({"small"}))
 
     ada.node.refused_fields(ben, frozenset({"top_k"}))
-    assert ada.node.only(structs.replace(far, guarded=frozenset({"top_k"})), ada.now) is None
+    assert ada.weighed_alone(structs.replace(far, guarded=frozenset({"top_k"}))) is None
     ada.node.observe_cold(ben, {"small"}, {"small"}, ada.now)
-    assert ada.node.only(far, ada.now) is None
+    assert ada.weighed_alone(far) is None
     ada.node.observe_cold(ben, ())
-    assert ada.node.only(far, ada.now) is not None
+    assert ada.weighed_alone(far) is not None
     ada.node.observe_closed(ben, ada.now)
-    assert ada.node.only(far, ada.now) is None
+    assert ada.weighed_alone(far) is None
 
 
 QUERIES = [
@@ -117,7 +117,7 @@ def answered(ada: Ada, took_s: float) -> None:
 
 def decided(ada: Ada, query: Query) -> tuple[Choice | None, Choice]:
     """The choice of one alone, and the one with everybody weighed."""
-    alone = ada.node.only(query, ada.now) or ada.node.idle(query, ada.now, 11, 0.5)
+    alone = ada.weighed_alone(query)
     return alone, ada.node.decide(query, ada.node.plan(query, ada.now), ada.now).choice(11)
 
 

@@ -82,7 +82,7 @@ def test_whoever_else_there_is_the_decision_is_the_same(
     for one in among(ada, query)[1].order[:is_warm]:
         ada.node.observe(ada.node.dispatch(one, ada.now), Outcome(one.peer_id, "ok", 0.1, 0.5, 40), ada.now)
 
-    found = ada.node.idle(query, ada.now, 11, lot)
+    found = ada.weighed_alone(query, lot=lot)
 
     planned, expected = among(ada, query)
     if found is None:
@@ -98,17 +98,17 @@ def test_who_follows_is_as_it_was_believed_when_it_was_decided() -> None:
     for number in (1, 2):
         ada.meet(number, agent("own"))
         ada.node.observe_probe(id_of(number), 0, 2, "open", number * 1e-3, 0.0)
-    at_once, later = ada.node.idle(OWN, 0.0, 11, LOT), ada.node.idle(OWN, 0.0, 11, LOT)
+    at_once, later = ada.weighed_alone(OWN, 0.0), ada.weighed_alone(OWN, 0.0)
     assert at_once and later and at_once.explained and later.explained
     expected = [*at_once.order]
-    lots = ada.node._rng.bit_generator.state  # type: ignore[attr-defined]
+    lots = ada.lots.seeded.bit_generator.state
 
     ada.node.observe_probe(id_of(1), 9, 2, "open", 5.0, 100.0)
     ada.node.admission.revoke(id_of(2))
 
     assert expected == [*later.order] == [*later.explained().order] == [*at_once.explained().order]
     assert ["ada", "peer-1", "peer-2"] == [one.peer_name for one in later.order]
-    assert lots == ada.node._rng.bit_generator.state  # type: ignore[attr-defined]
+    assert lots == ada.lots.seeded.bit_generator.state
 
 
 def test_a_query_whose_lot_says_so_tries_somebody_out() -> None:
@@ -116,9 +116,9 @@ def test_a_query_whose_lot_says_so_tries_somebody_out() -> None:
     ada.busy(0, 2)
     ben = ada.meet(1, agent("own"))
 
-    assert ada.node.idle(OWN, 0.0, 11, LOT) is None
+    assert ada.weighed_alone(OWN, 0.0) is None
     assert [ben] == [ada.node.roster.peer_ids[row] for row in ada.node.plan(OWN, 0.0).probe]
-    assert ada.node.idle(structs.replace(OWN, is_held=True), 0.0, 11, LOT) is not None
+    assert ada.weighed_alone(structs.replace(OWN, is_held=True), 0.0) is not None
 
 
 @pytest.mark.parametrize(
@@ -137,17 +137,17 @@ def test_what_is_not_plain_is_weighed(special: Callable[[Ada, PeerId], None]) ->
     ada.busy(0, 2)
     ben = ada.meet(1, agent("own"))
     query = structs.replace(OWN, models=None, guarded=frozenset({"top_k"}))
-    assert ada.node.idle(query, 0.0, 11, LOT) is not None
+    assert ada.weighed_alone(query, 0.0) is not None
 
     special(ada, ben)
 
-    assert ada.node.idle(query, 0.0, 11, LOT) is None
+    assert ada.weighed_alone(query, 0.0) is None
 
 
-@pytest.mark.parametrize("changed", [{"prompt_tokens": 9000}, {"rule": "privacy:r"}, {"pin": "local"}], ids=str)
+@pytest.mark.parametrize("changed", [{"prompt_tokens": 9000}, {"rule": "privacy:r"}, {"avoid": "own"}], ids=str)
 def test_what_needs_to_be_weighed_is(changed: dict[str, Any]) -> None:
     ada = Ada(alone=True)
     ada.busy(0, 2)
     ada.meet(1, agent("own"))
 
-    assert ada.node.idle(structs.replace(OWN, **changed), 0.0, 11, LOT) is None
+    assert ada.weighed_alone(structs.replace(OWN, **changed), 0.0) is None

@@ -40,7 +40,7 @@ def test_what_nobody_competes_with_is_chosen_as_it_would_be_among_others(
     ada.node.observe(ada.node.dispatch(one, now), Outcome(one.peer_id, "ok", 0.1, 0.5, 40), now)
 
     ada.now = now = now + 2 * FRESH_S  # what was learnt a moment ago may wait where nothing is weighed
-    only = ada.node.only(query, now)
+    only = ada.weighed_alone(query, now)
 
     among = ada.decide(query).choice(11)
     assert only is not None
@@ -59,7 +59,7 @@ def test_an_explanation_shows_who_was_there_when_it_was_decided() -> None:
     for number in (1, 2):
         ada.meet(number, agent("other"))
     query = structs.replace(MATHS, models=frozenset({"own"}))
-    only = ada.node.only(query, ada.now)
+    only = ada.weighed_alone(query, ada.now)
     assert only is not None and only.explained is not None
     at_once = only.explained()
 
@@ -79,13 +79,13 @@ def test_an_explanation_draws_no_lots_and_looks_at_nothing_anew() -> None:
     """Seen answers fade by the time of the latest request, not by that of the one which is explained."""
     ada = Ada(alone=True, exploration=1.0)
     ben = ada.meet(1, agent("other", capability=(200, 200)))
-    only = ada.node.only(structs.replace(MATHS, models=frozenset({"own"})), 0.0)
+    only = ada.weighed_alone(structs.replace(MATHS, models=frozenset({"own"})), 0.0)
     assert only is not None and only.explained is not None
     ada.node.observations.observe(ben, "other", "maths", 1.0, 1.0, 900.0)
     ada.node.view(MATHS, 900.0)
-    before = (ada.node._rng.bit_generator.state, ada.node._refreshed_at, ada.node._scored)
+    before = (ada.lots.seeded.bit_generator.state, ada.node._refreshed_at, ada.node._scored)
 
     only.explained()
 
-    assert before == (ada.node._rng.bit_generator.state, ada.node._refreshed_at, ada.node._scored)
+    assert before == (ada.lots.seeded.bit_generator.state, ada.node._refreshed_at, ada.node._scored)
     assert 900.0 == ada.node._refreshed_at
