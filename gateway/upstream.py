@@ -1,6 +1,6 @@
 """What the forwarder needs of whoever answers, our own engine or another peer: a reply, whole or event by event."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -91,6 +91,19 @@ async def _one_by_one(reply: Reply) -> AsyncIterator[Sequence[Event]]:
         yield (event,)
 
 
+Opened = AbstractAsyncContextManager[Reply]  # who is asked once it is entered; leaving it hangs up
+
+
+def at_once(opened: Opened) -> Awaitable[bytes | None] | None:
+    """Asks without entering, for an answer in one piece: the whole of a good one that is there by then; it has ended.
+
+    It gives None for any other, and where there is none: entering tells what came, and does not ask again. Only of
+    what has a method `at_once`, as our own engine's; else None is returned, and nothing was asked.
+    """
+    ask: Callable[[], Awaitable[bytes | None]] | None = getattr(opened, "at_once", None)
+    return None if ask is None else ask()
+
+
 def from_documents(reply: Reply) -> bool | None:
     """Whether an answer that was read came from a personal agent's documents; None where it is no such agent's.
 
@@ -118,7 +131,7 @@ class Upstream(Protocol):
 
     def open(
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
-    ) -> AbstractAsyncContextManager[Reply]:
+    ) -> Opened:
         """Ask; leaving the context hangs up. Raises UpstreamError."""
         ...
 

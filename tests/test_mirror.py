@@ -63,6 +63,7 @@ WITHOUT_MODULE = {
     "gateway/capacity/door_spare.py": "of Door: spare turns",
     "gateway/serving/forward_going_on.py": "of Forwarder: a stream that breaks off",
     "gateway/serving/forward_streams.py": "of Forwarder: how a stream passes",
+    "gateway/serving/forward_whole.py": "of Forwarder: how an answer in one piece passes",
     "gateway/serving/no_room.py": "decider, attempts, course and doors together, where everybody is busy",
     "gateway/routing/herding.py": "many nodes together",
     "gateway/routing/bandwidth.py": "a node and the links to its peers",

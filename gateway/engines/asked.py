@@ -12,6 +12,7 @@ from discovery.answer import ConnectionBroken, Sink
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.bodies import OPTIONAL, leaving_out, says_not_known, without
 from gateway.wire.codec import Pieces
+from gateway.wire.errors import is_no_answer
 from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent
 from gateway.wire.streams.pour import Pour
 
@@ -209,6 +210,33 @@ class Asked(msgspec.Struct, eq=False):
     patience: Patience
     _hands: Hands | None = None
     _reply: Answering | None = None
+    # What came of `at_once`, where that did not end it.
+    _came: Began | None = None
+    _said: bytes | None = None  # its body, where it was read
+    _failed: Exception | None = None
+
+    async def at_once(self) -> bytes | None:
+        """See gateway.upstream.at_once."""
+        engine = self.engine
+        if engine.refused:
+            return None
+        engine.in_flight += 1
+        try:
+            answer = await engine.begin(self.endpoint, self.body, self.headers, self.patience.whole_s, None)
+        except NOT_BEGUN as error:
+            self._failed = error.with_traceback(None)  # it leads back here
+            return None
+        finally:
+            engine.in_flight -= 1
+        body, headers = None, answer.headers
+        if answer.status == 200 and not headers.get("content-type", "").startswith(_EVENTS):
+            if "content-encoding" not in headers:
+                body = answer.whole()
+            if body is not None and not is_no_answer(body):
+                answer.release()
+                return body
+        self._came, self._said = answer, body
+        return None
 
     def lend(self, hands: Hands) -> None:
         """Have it asked by these hands, which may pass the answer on by themselves."""
@@ -217,12 +245,15 @@ class Asked(msgspec.Struct, eq=False):
     async def __aenter__(self) -> Answering:
         engine, body, patience = self.engine, self.body, self.patience
         within_s = patience.first_event_s if self.stream else patience.whole_s
+        if self._failed is not None:
+            raise engine.not_begun(self._failed, within_s) from self._failed
         engine.in_flight += 1
         try:
-            if engine.refused:
-                body, _ = without(body, engine.refused.get(self.endpoint, _NONE))
-            answer = await engine.begin(self.endpoint, body, self.headers, within_s, self._hands)
-            reply = self._reply = Answering(engine.url, self.stream, patience, answer, answer.status)
+            if (answer := self._came) is None:
+                if engine.refused:
+                    body, _ = without(body, engine.refused.get(self.endpoint, _NONE))
+                answer = await engine.begin(self.endpoint, body, self.headers, within_s, self._hands)
+            reply = self._reply = Answering(engine.url, self.stream, patience, answer, answer.status, self._said)
             if answer.status != 200:
                 reply = await self._judge(reply, body, within_s)
             if reply.answer.headers.get("content-encoding", "identity") != "identity":  # a bomb, perhaps

@@ -11,8 +11,8 @@ import msgspec
 from gateway.serving.continuing.heard import Heard
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import read_error
-from gateway.serving.relaying import Client, Hands, Relay, Terms, hands_of
-from gateway.upstream import Patience, Reply, Upstream, UpstreamError
+from gateway.serving.relaying import Client, Hands, Relay, Terms, hands_of, renamer
+from gateway.upstream import Opened, Patience, Reply, Upstream, UpstreamError, at_once
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import Pieces
 from gateway.wire.errors import error_event, message_in, whole_error
@@ -109,12 +109,13 @@ class Forwarder(msgspec.Struct, eq=False):
         """
         if self.continues and self.request.stream:
             self._heard = Heard(self.request)
+        attempt = self._attempt if self.request.stream or hasattr(client, "hands") else self._whole
         failures: list[UpstreamError] = []
         left: UpstreamError | None = None
         try:
             while target := self.targets.at_once() or await self._next(failures):
                 sent_back = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
-                error = await self._attempt(target, client, sent_back)
+                error = await attempt(target, client, sent_back)
                 if error is None:
                     return None
                 failures.append(error)
@@ -172,22 +173,49 @@ class Forwarder(msgspec.Struct, eq=False):
         )  # fmt: skip
         await client.send(event, more=False)
 
-    async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> UpstreamError | None:
+    async def _whole(self, target: Target, client: Client, headers: Mapping[str, str]) -> UpstreamError | None:
+        """As `_attempt`, of an answer in one piece: a good one that is there at once passes on by a short way."""
+        meter, opened, body = Meter(self.request), None, None
+        try:
+            opened = self._open(target)
+            if (coming := at_once(opened)) is not None:
+                body = await coming
+        except UpstreamError:  # it cannot be opened, which is told where it is to be entered
+            opened = None
+        except BaseException:  # the client hung up
+            self._observe(target, "cancelled", None, meter)
+            raise
+        if body is None:
+            return await self._attempt(target, client, headers, opened)
+        error: UpstreamError | None = None
+        first_at = self.clock()
+        meter.whole(body)
+        try:
+            if target.model != target.shown_model:
+                body = renamer(self.request.endpoint, target.model, target.shown_model)(body)
+            await client.answer(200, "application/json", body, headers)
+        except UpstreamError as caught:  # it cannot be said in the client's API
+            error = caught.with_traceback(None)
+        finally:
+            self._observe(target, _status(client, error), first_at, meter, error)
+        return error
+
+    async def _attempt(
+        self, target: Target, client: Client, headers: Mapping[str, str], opened: Opened | None = None
+    ) -> UpstreamError | None:
         """Ask a target, pass its answer on, and tell how it did: the error that it ended with.
 
-        It goes on with what others said, where the client has that.
+        It goes on with what others said, where the client has that. `opened`: how it is asked, if that was begun.
         """
         request, goes_on = self.request, client.has_started
         terms = Terms(request.endpoint, request.stream, request.include_usage, target.model, target.shown_model)
         said = self._heard.said if goes_on and self._heard else None
         meter = Meter(request)
         self._relay = relay = Relay(terms, meter, self.clock, self._heard, said)
-        status: Status | None = None
+        is_over = False
         error: UpstreamError | None = None
         try:
-            opened = target.upstream.open(
-                request.endpoint, target.body, target.upstream_headers, stream=request.stream, patience=self.patience
-            )
+            opened = opened or self._open(target)
             hands = self._lend(opened, client, relay, headers) if hasattr(client, "hands") and not goes_on else None
             async with opened as reply:
                 if hands is None or not hands.has_passed:
@@ -197,15 +225,40 @@ class Forwarder(msgspec.Struct, eq=False):
                         await self._refused(reply, client, relay, headers)
                     else:
                         await relay.pass_on(reply, client, headers)
-            status = "ok"
+            is_over = True
         except UpstreamError as caught:
             error = caught.with_traceback(None)  # it leads back here, to be freed by the collector alone
-            status = "refused" if error.status in BUSY else "failed"
         finally:
-            # Without a status the client hung up. If it had all by then, it was answered all the same.
-            status = status or ("ok" if client.is_complete else "cancelled")
-            self.targets.observe(_report(status, target.began, self.clock(), relay, meter.tokens, error))
+            status = "ok" if is_over else _status(client, error)
+            self._observe(target, status, relay.first_event_at, meter, error, relay.from_documents)
         return error
+
+    def _open(self, target: Target) -> Opened:
+        request = self.request
+        return target.upstream.open(
+            request.endpoint, target.body, target.upstream_headers, stream=request.stream, patience=self.patience
+        )
+
+    def _observe(
+        self,
+        target: Target,
+        status: Status,
+        first_at: float | None,
+        meter: Meter,
+        error: UpstreamError | None = None,
+        from_documents: bool | None = None,
+    ) -> None:
+        """Tell how an attempt did that has ended now."""
+        now, began = self.clock(), target.began
+        ttft_s = None if first_at is None else first_at - began
+        if error is None:
+            attempt = Attempt(status, ttft_s, now - began, *meter.tokens, from_documents=from_documents)
+        else:
+            prompt, tokens = meter.tokens
+            attempt = Attempt(
+                status, ttft_s, now - began, prompt, tokens, error.code, error.by_engine, error.is_unsuited
+            )
+        self.targets.observe(attempt)
 
     def _lend(self, opened: object, client: Client, relay: Relay, headers: Mapping[str, str]) -> Hands | None:
         """Have our own engine asked by the process that has the client's connection, where that is another one."""
@@ -228,14 +281,14 @@ class Forwarder(msgspec.Struct, eq=False):
         await client.answer(status, "application/json", written, headers)
 
 
-def _report(
-    status: Status, began: float, now: float, relay: Relay, tokens: tuple[int, int], error: UpstreamError | None
-) -> Attempt:
-    """How an attempt did that has ended; `tokens`: (prompt, completion)."""
-    ttft_s = None if relay.first_event_at is None else relay.first_event_at - began
-    if error is None:
-        return Attempt(status, ttft_s, now - began, *tokens, from_documents=relay.from_documents)
-    return Attempt(status, ttft_s, now - began, *tokens, error.code, error.by_engine, error.is_unsuited)
+def _status(client: Client, error: UpstreamError | None) -> Status:
+    """How an attempt ended that was not passed on to its end: by an error, or since the client hung up.
+
+    Who had all by then was answered all the same.
+    """
+    if error is not None:
+        return "refused" if error.status in BUSY else "failed"
+    return "ok" if client.is_complete else "cancelled"
 
 
 async def answer_error(client: Client, endpoint: str, error: UpstreamError, headers: Mapping[str, str]) -> None:

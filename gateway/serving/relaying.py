@@ -137,7 +137,7 @@ class Relay(msgspec.Struct, eq=False):
         """Answer the client; `headers` are told it. Raises UpstreamError."""
         status, terms = reply.status, self.terms
         if terms.model != terms.shown_model:
-            self._rename = _renamer(terms)
+            self._rename = renamer(terms.endpoint, terms.model, terms.shown_model)
         is_stream = status == 200 and reply.is_stream
         unasked = gathered(terms.endpoint) if is_stream and not terms.stream else None
         if is_stream and unasked is None:
@@ -268,13 +268,12 @@ async def _whole_of(reply: Reply, whole: Gathered) -> bytes:
     return body
 
 
-def _renamer(terms: Terms) -> Callable[[bytes], bytes]:
+def renamer(endpoint: str, model: str, shown: str) -> Callable[[bytes], bytes]:
     """Puts the asked name back where the body's `model` had to be rewritten.
 
     Inside a JSON string quotes are escaped, so the pattern can only meet a real key.
     """
-    model, shown = terms.model, terms.shown_model
     pattern = re.compile(rb'"model"(\s*):(\s*)' + re.escape(msgspec.json.encode(model)))
     replacement = rb'"model"\1:\2' + msgspec.json.encode(shown).replace(b"\\", b"\\\\")
-    count = 0 if terms.endpoint in AGENT_ENDPOINTS else 1  # of chat it stands once; a named event repeats the request
+    count = 0 if endpoint in AGENT_ENDPOINTS else 1  # of chat it stands once; a named event repeats the request
     return lambda body: pattern.sub(replacement, body, count=count)

@@ -20,7 +20,7 @@ from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.peering.remote import PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
 from gateway.serving.forward import Attempt, Forwarder, Target
-from gateway.upstream import Patience, Upstream, UpstreamError
+from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import CHAT, ask, delegated, until
@@ -75,6 +75,16 @@ async def test_a_personal_agent_answers_whom_its_owner_allows_and_is_not_there_f
     assert "scripted-1" == json.loads(plain)["model"]
 
 
+class FromDocuments:
+    """The reply that its engine gave, and where it came from."""
+
+    def __init__(self, reply: Reply, from_documents: bool | None) -> None:
+        self._reply, self.is_from_documents = reply, from_documents
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._reply, name)
+
+
 class Librarian:
     """A personal agent that says of its answer where it came from, as the reply that its engine gave ends."""
 
@@ -91,8 +101,7 @@ class Librarian:
         @asynccontextmanager
         async def open(self, *args: object, **more: object) -> AsyncIterator[object]:
             async with self._engine.open(*args, **more) as reply:  # type: ignore[arg-type]
-                reply.is_from_documents = self._from_documents  # type: ignore[attr-defined]
-                yield reply
+                yield FromDocuments(reply, self._from_documents)
 
 
 @pytest.mark.parametrize("stream", [True, False])
