@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from discovery.records import PeerId
 from discovery.throttle import Throttle
-from gateway.capacity.quota import Quota, Spending
+from gateway.capacity.quota import Account, Quota
 
 UNPROVED = PeerId("")  # whoever has not signed what he sends, as far as we know
 PEERS_LIMIT = 1024  # whose bans are remembered: in mode `open` everybody has rights
@@ -42,6 +42,8 @@ class AllowanceConfig:
     looks_per_s: float = 1 / 60  # times that we dial it back (peering/reach/looks.py)
     looks_burst: float = 2.0  # by itself, and when its owner runs `ppai doctor`
 
+
+Spending = tuple[Account, Account]  # a request, of those for which it counts: its peer, and all behind its address
 
 SITE_FACTOR = 4.0  # what all peers behind one address (or IPv6 /64) may have, of what one may
 
@@ -102,14 +104,22 @@ class Allowance:
     def spends(self, peer: PeerId, site: str, now: float) -> Spending | None:
         """One more request, counted, where this peer and all behind its address asked for little enough of late.
 
-        What is returned is to be told how many tokens it came to. None: they asked for too much.
+        Its tokens are to be `spent` once it is known how many they are. None: they asked for too much.
         """
-        mine, together = self._of_peers.of(peer, now), self._of_sites.of(site, now)
-        if not (mine.has_room(now) and together.has_room(now)):
+        mine = self._of_peers.take(peer, now)
+        if mine is None:
             return None
-        mine.ask(now)
-        together.ask(now)
-        return Spending(mine, together)
+        together = self._of_sites.take(site, now)
+        if together is None:
+            self._of_peers.give_back(mine)
+            return None
+        return mine, together
+
+    def spent(self, spending: Spending, tokens: float, now: float) -> None:
+        """What such a request came to."""
+        mine, together = spending
+        self._of_peers.have(mine, tokens, now)
+        self._of_sites.have(together, tokens, now)
 
     def may_delegate(self, peer: PeerId, now: float) -> bool:
         """Whether few enough of this peer's requests came to nothing of late."""

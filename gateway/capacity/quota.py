@@ -6,7 +6,7 @@ before the next request.
 
 from collections import OrderedDict
 
-from discovery.throttle import Rate, rate
+from discovery.throttle import rate
 
 ACCOUNTS_LIMIT = 1024  # beyond it the one that asked longest ago is forgotten
 TOKENS_BURST = 6  # times the seconds of `burst_s`
@@ -23,57 +23,35 @@ class Quota:
         self._tokens = rate(tokens_per_s, tokens_per_s * TOKENS_BURST * burst_s)
         self._accounts = OrderedDict[str, Account]()
 
-    def of(self, name: str, now: float) -> "Account":
-        """What this one asked for of late, at `now`, s of a monotonic clock."""
+    def take(self, name: str, now: float) -> "Account | None":
+        """Count one more request of this one at `now`, s of a monotonic clock; None: it asked for too much of late."""
         account = self._accounts.get(name)
-        if account is not None:
+        if account is None:
+            account = self._accounts[name] = Account(now)
+            if len(self._accounts) > ACCOUNTS_LIMIT:
+                self._accounts.popitem(last=False)
+        else:
             self._accounts.move_to_end(name)
-            return account
-        account = self._accounts[name] = Account(self._requests, self._tokens, now)
-        if len(self._accounts) > ACCOUNTS_LIMIT:
-            self._accounts.popitem(last=False)
+        full_at, request = account.requests_full_at, self._requests
+        if full_at - now > request.early_s or account.tokens_full_at - now > self._tokens.early_s:
+            return None
+        account.requests_full_at = (full_at if full_at > now else now) + request.act_s
         return account
+
+    def give_back(self, account: "Account") -> None:
+        """A request that was counted is not made."""
+        account.requests_full_at -= self._requests.act_s
+
+    def have(self, account: "Account", tokens: float, now: float) -> None:
+        """Count tokens."""
+        full_at = account.tokens_full_at
+        account.tokens_full_at = (full_at if full_at > now else now) + tokens * self._tokens.act_s
 
 
 class Account:
-    """See Quota."""
+    """What one asked for of late: when its buckets are full again, s of a monotonic clock (discovery/throttle.py)."""
 
-    __slots__ = ("_requests", "_requests_full_at", "_tokens", "_tokens_full_at")
+    __slots__ = ("requests_full_at", "tokens_full_at")
 
-    def __init__(self, requests: Rate, tokens: Rate, now: float) -> None:
-        self._requests, self._tokens = requests, tokens
-        self._requests_full_at = self._tokens_full_at = now
-
-    def has_room(self, now: float) -> bool:
-        """Whether one more request may come."""
-        if self._requests_full_at - now > self._requests.early_s:
-            return False
-        return self._tokens_full_at - now <= self._tokens.early_s
-
-    def ask(self, now: float) -> None:
-        """Count a request."""
-        full_at = self._requests_full_at
-        self._requests_full_at = (full_at if full_at > now else now) + self._requests.act_s
-
-    def have(self, tokens: float, now: float) -> None:
-        """Count tokens."""
-        full_at = self._tokens_full_at
-        self._tokens_full_at = (full_at if full_at > now else now) + tokens * self._tokens.act_s
-
-
-class Spending:
-    """One request, of those whose quotas it counts for."""
-
-    __slots__ = ("_accounts",)
-
-    def __init__(self, *accounts: Account) -> None:
-        self._accounts = accounts
-
-    def comes_to(self, tokens: float, now: float) -> None:
-        """So many more tokens are known."""
-        if tokens:
-            for account in self._accounts:
-                account.have(tokens, now)
-
-
-FREE = Spending()  # it counts for none
+    def __init__(self, now: float) -> None:
+        self.requests_full_at = self.tokens_full_at = now

@@ -158,9 +158,9 @@ def whole_answer(came: bytes) -> tuple[Event, Event] | None:
 def encode_receipt(receipt: Receipt, sign: Callable[[bytes], bytes], from_documents: bool | None = None) -> bytes:
     """The receipt, which has neither signature nor `from_documents` yet, with both; None: nothing is said of that."""
     unsigned = msgspec.json.encode(receipt)
-    signature = sign(RECEIPT_DOMAIN + unsigned).hex().encode()
     beside = b"" if from_documents is None else b',"from_documents":%b' % (b"true" if from_documents else b"false")
-    return encode_event(b'%b%b"%b}' % (unsigned[:-2], signature, beside), "receipt")
+    signature = sign(RECEIPT_DOMAIN + unsigned).hex().encode()
+    return b'event: receipt\ndata: %b%b"%b}\n\n' % (unsigned[:-2], signature, beside)
 
 
 def receipt_bytes(receipt: Receipt) -> bytes:

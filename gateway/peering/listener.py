@@ -24,8 +24,7 @@ from discovery.session_heads import SessionHeads
 from discovery.sessions import LIMIT_BYTES as SESSION_LIMIT_BYTES
 from discovery.sessions import NUMBER_HEADER, SESSION_PATH, Session
 from discovery.transport import Transport
-from gateway.capacity.allowance import UNPROVED, Allowance
-from gateway.capacity.quota import FREE, Spending
+from gateway.capacity.allowance import UNPROVED, Allowance, Spending
 from gateway.peering.enquiries import AGENTS_PATH
 from gateway.peering.hop.answers import Answers, Question
 from gateway.peering.hop.delegations import Call, Delegations
@@ -134,7 +133,7 @@ class PeerApp:
             body, _ = await _read(asked, size)
             await _send(asked, await self._welcome(body, asked))
             return
-        claimed, peer, sign, spending = headers.get(BODY_HEADER), UNPROVED, self._sign, FREE
+        claimed, peer, sign, spending = headers.get(BODY_HEADER), UNPROVED, self._sign, None
         if aim.in_session:
             session = self._in_session(asked, aim.raw_path)
             peer, sign = session.asker.id, session.sealer()
@@ -206,7 +205,7 @@ class PeerApp:
         answer, _connection_of(asked).session = self._transport.open_session(peer, body)
         return answer
 
-    def _let_in(self, asked: Exchange, sha256: str) -> tuple[PeerId, Spending]:
+    def _let_in(self, asked: Exchange, sha256: str) -> tuple[PeerId, Spending | None]:
         """Who signed this request, and may make it, and what it counts for. Raises Refused."""
         peer = self._endpoint.authenticate("POST", asked.raw_path, asked.headers, sha256, asked.ip)
         return peer, self._see_to(peer, asked)
@@ -219,7 +218,7 @@ class PeerApp:
 
     # --- whether it may ---
 
-    def _see_to(self, peer: PeerId, asked: Exchange) -> Spending:
+    def _see_to(self, peer: PeerId, asked: Exchange) -> Spending | None:
         """What the request of this peer, which proved itself, counts for. Raises Refused where it may not make it."""
         path = asked.path
         if self._may(peer, "ask"):
@@ -230,7 +229,7 @@ class PeerApp:
             return self._delegations.admit(peer, asked.ip)
         if path in self._may_ask and not self._may_ask[path](peer, self._clock()):
             raise Refused(429, "too_many_requests", "slow down")
-        return FREE
+        return None
 
     def _see_in(self, asked: Exchange, peer: PeerId) -> None:
         """A peer with rights makes a request on this connection. Raises Refused."""

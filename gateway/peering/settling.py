@@ -18,7 +18,7 @@ from discovery.identity import verify
 from discovery.records import PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
-from gateway.trust.tab import Side, Signed, Sums
+from gateway.trust.tab import Signed, Sums
 from gateway.trust.tabs import NotBetweenUs, Row, Tabs
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ LIMIT_BYTES = 4096  # of what is asked, and of the answer
 ANSWER_S = 5.0
 LOOK_S = 0.5  # between two looks for something to settle
 AT_ONCE = 8  # peers
-WEIGHT_S, WEIGHTS_LIMIT = 1.0, 1024  # s for which a weight counts as found, unless something is counted; peers
+WEIGHT_S, WEIGHTS_LIMIT = 1.0, 1024  # s for which a weight counts as it was found; peers
 PAUSE_S, PAUSE_LIMIT_S = 10.0, 600.0  # after a failure; it doubles
 
 
@@ -82,11 +82,11 @@ class Settling:
 
     def got(self, peer: PeerId, sums: Sums) -> None:
         """A whole answer of that peer's is here."""
-        self._count(peer, "got", sums)
+        self.tabs.add(peer, "got", sums, self._clock())
 
     def given(self, peer: PeerId, sums: Sums) -> None:
         """That peer had an answer, or a part of one."""
-        self._count(peer, "given", sums)
+        self.tabs.add(peer, "given", sums, self._clock())
 
     def answer(self, peer: PeerId, body: bytes) -> bytes:
         """What we answer to a statement. Raises Refused."""
@@ -113,10 +113,6 @@ class Settling:
             await asyncio.to_thread(self._write_down, rows)
         asked = [peer for peer in self.tabs.unsigned() if self._may_ask(peer, now)][:AT_ONCE]
         await asyncio.gather(*(self._ask(peer) for peer in asked))
-
-    def _count(self, peer: PeerId, side: Side, sums: Sums) -> None:
-        self._weights.pop(peer, None)
-        self.tabs.add(peer, side, sums, self._clock())
 
     def _write_down(self, rows: Sequence[Row]) -> None:
         try:

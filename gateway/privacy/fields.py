@@ -153,9 +153,12 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
         raise Unacceptable("`continue` is for a stream whose last message is what an assistant has said so far")
     came = request.fields
     kept = _told(came)
+    is_whole = kept is came and not asked.continues
+    if is_whole and request.content.is_plain(_SENT):
+        return asked.agent, request
     if problem := _problem(request, kept, trusted):
         raise Unacceptable(f"field `{problem}` may not travel")
-    if kept is came and request.content.is_as_written and not asked.continues:
+    if is_whole and request.content.is_as_written:
         return asked.agent, request
     return asked.agent, request.changed({**kept, **request.written}, continues=asked.continues)
 
@@ -204,5 +207,6 @@ def _table(endpoint: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 _NULL = raw(None)
-_FREE = (TRAVELS | DROPPED) - {"n"}  # of a chat; `n` may ask for several answers
+_SENT = TRAVELS - {"n"}  # of a chat; `n` may ask for several answers
+_FREE = _SENT | DROPPED
 _TABLES = {endpoint: _table(endpoint) for endpoint in ENDPOINTS}

@@ -61,7 +61,8 @@ class Tabs:
     def add(self, peer: PeerId, side: Side, sums: Sums, now: float) -> None:
         """Count an answer: `got` from that peer, or `given` to it."""
         if sums.answers:
-            self._tab(peer, now).of(side).add(sums, now)
+            tab = self._tabs.get(peer) or self._tab(peer, now)
+            (tab.got if side == "got" else tab.given).add(sums, now)
 
     def due(self, now: float, *, is_last: bool = False) -> list[Row]:
         """What is to be written down now, each once. `is_last`: all that is open, since we are being stopped."""

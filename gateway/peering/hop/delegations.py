@@ -15,9 +15,8 @@ from discovery.envelopes import Sign
 from discovery.records import PeerId
 from discovery.request_auth import Refused
 from discovery.strangers import site_of
-from gateway.capacity.allowance import Allowance
+from gateway.capacity.allowance import Allowance, Spending
 from gateway.capacity.doors import Doors
-from gateway.capacity.quota import Spending
 from gateway.peering.delegated import Delegated
 from gateway.peering.frames import FIRST_SIGN_S, HEARTBEAT_S, queued
 from gateway.peering.given import Given
@@ -39,7 +38,7 @@ class Call(msgspec.Struct, frozen=True):
     peer: PeerId
     sign: Sign
     asked: Exchange
-    spending: Spending  # what its tokens count for
+    spending: Spending | None  # what its tokens count for
 
 
 class Delegations:
@@ -127,7 +126,8 @@ class Delegations:
             ttft_s = work.first_at - began if work.is_stream and work.first_at is not None else None
             trace.ended(work.endpoint, work.agent, Ended(work.status, None, ttft_s, now - began, *usage))
         if work.sums is not None:
-            call.spending.comes_to(work.sums.work, now)
+            if call.spending is not None:
+                self._allowance.spent(call.spending, work.sums.work, now)
             self._settling.given(peer, work.sums)
         if work.is_in_vain:
             self._allowance.failed(peer, now)

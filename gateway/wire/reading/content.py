@@ -88,8 +88,7 @@ class Content(msgspec.Struct, eq=False):
         """Whether this is `body` as it came, a chat read to its leaves, and no list is in it but that of its turns."""
         if self._came is not body or not isinstance(self.reading.known, KnownChat):
             return False
-        has_others = body.find(b"[", body.find(b"[") + 1) >= 0
-        return not has_others and _FLAT.issuperset(self._fields_that_came())
+        return _is_flat(body, self._fields_that_came())
 
     def is_plain(self, names: Set[str]) -> bool:
         """Whether it came as we would write it, is short and flat, and has no fields but some of these.
@@ -97,14 +96,16 @@ class Content(msgspec.Struct, eq=False):
         A key that stands twice, or a list in which a text is split, is in none.
         """
         body, known = self._came, self.reading.known
-        if not isinstance(known, KnownChat) or not isinstance(body, bytes) or len(body) > PLAIN_BYTES:
+        if not isinstance(known, KnownChat) or len(memoryview(body)) > PLAIN_BYTES:
             return False
         fields = self._fields_that_came()
-        return (
-            names >= fields.keys()
-            and self.is_flat(body)
-            and is_written_so(body, fields, {known.SAID: msgspec.Raw(msgspec.json.encode(known.messages))})
-        )
+        if not names >= fields.keys() or not _is_flat(bytes(memoryview(body)), fields):
+            return False
+        written = {known.SAID: msgspec.Raw(msgspec.json.encode(known.messages))}
+        if not is_written_so(body, fields, written):
+            return False
+        self._judged = Written(written, True), None
+        return True
 
     @property
     def is_as_written(self) -> bool:
@@ -172,3 +173,9 @@ class Content(msgspec.Struct, eq=False):
             except UNREADABLE as error:  # a decoder does not look at the names of fields that it skips
                 raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
         return self._read
+
+
+def _is_flat(body: bytes, fields: CameFields) -> bool:
+    """Whether no list is in this chat but that of its turns, nor a field with fields of its own."""
+    has_others = body.find(b"[", body.find(b"[") + 1) >= 0
+    return not has_others and _FLAT.issuperset(fields)

@@ -2,7 +2,6 @@
 
 from discovery.records import PeerId
 from gateway.capacity.allowance import PEERS_LIMIT, SITE_FACTOR, UNPROVED, Allowance, AllowanceConfig
-from gateway.capacity.quota import Spending
 
 ADA, BEN, CAT = PeerId("ada"), PeerId("ben"), PeerId("cat")
 CONFIG = AllowanceConfig(
@@ -72,7 +71,7 @@ def test_one_peer_s_quota_is_in_requests_and_in_tokens() -> None:
     for requests, tokens in ((2, 0.0), (1, 130.0)):
         allowance = Allowance(config)
         for _ in range(requests):
-            spent(allowance, ADA, "site", 0.0).comes_to(tokens, 0.0)
+            spend(allowance, tokens)
 
         assert allowance.spends(ADA, "elsewhere", 0.0) is None
         assert allowance.spends(BEN, "site", 0.0)
@@ -91,12 +90,12 @@ def test_a_flood_of_a_hundred_names_from_one_address_has_four_times_one_quota() 
 def test_a_rate_of_zero_is_no_limit() -> None:
     allowance = Allowance(AllowanceConfig(requests_per_s=0, tokens_per_s=0))
     for _ in range(1000):
-        spent(allowance, ADA, "site", 0.0).comes_to(1e6, 0.0)
+        spend(allowance, 1e6)
 
     assert allowance.spends(ADA, "site", 0.0)
 
 
-def spent(allowance: Allowance, peer: PeerId, site: str, now: float) -> Spending:
-    spending = allowance.spends(peer, site, now)
+def spend(allowance: Allowance, tokens: float) -> None:
+    spending = allowance.spends(ADA, "site", 0.0)
     assert spending is not None
-    return spending
+    allowance.spent(spending, tokens, 0.0)
