@@ -214,7 +214,8 @@ class PeerClient:
             elif road is not None:
                 contact.note_success(road.address)
             if answer.status != 401:
-                self.contacts.note_status(peer, path, answer.status)
+                if answer.status == 403 or contact.refuses:
+                    self.contacts.note_status(peer, path, answer.status)
                 return answer
             with answer:
                 said = await self._read(peer, answer, MESSAGE_LIMIT_BYTES, self.config.answer_s)

@@ -143,7 +143,7 @@ class Auditing:
         roster = self._node.roster
         rows = list(zip(roster.peer_ids, roster.agents, roster.models, roster.local.tolist(), strict=True))
         is_model = [one is None for one in roster.personal or [None] * len(rows)]
-        key = next((model_key(model) for peer, agent, model, _ in rows if (peer, agent) == due[:2]), None)
+        key = next((model_key(model) for peer, agent, model, _ in rows if (peer, agent) == (due.peer, due.agent)), None)
         return [
             Twin(peer, agent, is_own)
             for (peer, agent, model, is_own), is_bare in zip(rows, is_model, strict=True)

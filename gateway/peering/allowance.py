@@ -4,6 +4,8 @@ A peer chooses what it sends us. What it may send is bounded by `max_tokens`, as
 does where it says nothing: an answer of five tokens ends after a few dozen events, whatever that peer does.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING
@@ -18,6 +20,7 @@ NAMED_EVENTS_BESIDE = 64  # begun, in progress, completed, and pings while the p
 ECHOES = 4  # times that an answer repeats what it was asked and said (`response.created`, ..., `.done`, `.completed`)
 BYTES_A_TOKEN = 16 << 10  # with the 20 alternatives that `top_logprobs` may ask for
 BYTES_BESIDE = 1 << 20  # one event of any kind, and signs of life
+KEPT = 256  # allowances that are remembered: most programs ask for the same again and again
 SECONDS_A_TOKEN = 0.25  # slower than this nobody reads along; what an answer in one piece may take comes on top
 
 
@@ -37,17 +40,25 @@ WIDEST = Allowance(EVENTS_A_TOKEN * MAX_TOKENS_LIMIT + EVENTS_BESIDE, ANSWER_LIM
 
 def allowance(request: Request, patience_s: float) -> Allowance:
     """What the answer to this request may be. `patience_s`: for a first event, and for an answer in one piece."""
-    if request.endpoint == "embeddings" or request.endpoint in COUNTING:  # of no token, however many bytes they have
+    endpoint, echoed = request.endpoint, request.content.size_bytes if request.endpoint in AGENT_ENDPOINTS else 0
+    return _allowed(endpoint, request.max_tokens, request.choices, echoed, "tools" in request.needs, patience_s)
+
+
+@lru_cache(KEPT)
+def _allowed(
+    endpoint: str, max_tokens: int | None, choices: int, echoed: int, may_call: bool, patience_s: float
+) -> Allowance:
+    """`echoed`: bytes of the request that an answer of this endpoint repeats."""
+    if endpoint == "embeddings" or endpoint in COUNTING:  # of no token, however many bytes they have
         return Allowance(EVENTS_BESIDE, ANSWER_LIMIT_BYTES, patience_s, tokens=0)
-    tokens = min(request.max_tokens or MAX_TOKENS_LIMIT, MAX_TOKENS_LIMIT) * request.choices
-    is_named = request.endpoint in AGENT_ENDPOINTS
+    tokens = min(max_tokens or MAX_TOKENS_LIMIT, MAX_TOKENS_LIMIT) * choices
+    is_named = endpoint in AGENT_ENDPOINTS
     a_token, beside = (NAMED_EVENTS_A_TOKEN, NAMED_EVENTS_BESIDE) if is_named else (EVENTS_A_TOKEN, EVENTS_BESIDE)
-    echoed = request.content.size_bytes if is_named else 0
     return Allowance(
         events=a_token * tokens + beside,
         limit_bytes=min(BYTES_A_TOKEN * tokens + BYTES_BESIDE + ECHOES * echoed, ANSWER_LIMIT_BYTES),
         within_s=min(SECONDS_A_TOKEN * tokens + patience_s, WIDEST.within_s),
-        may_call="tools" in request.needs,
+        may_call=may_call,
         may_name=is_named,
         tokens=tokens,
     )

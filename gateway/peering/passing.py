@@ -60,6 +60,9 @@ class PassingReply(PeerReply):
         waited_ms = int((self._clock() - self._until + self._allowed.within_s) * 1000)
         return timed(min(receipt.served_ms, waited_ms))
 
+    def is_here(self) -> bool:
+        return False
+
     async def begin(self, stream: bool) -> None:
         event = await self._next(self._patience.whole_s)
         name = name_of(event)
@@ -114,7 +117,7 @@ class PassingToPeers:
         upstream = PeerUpstream(peer, name, self._open_stream, self._failed, allowed, got=self._got)
         asked = msgspec.json.encode(_Asked(endpoint, agent, content_type))
         path = f"{OTHER_PATH}?{urlsafe_b64encode(asked).decode()}"
-        return Asking(upstream.ask(path, body, patience, PassingReply, stream=False, headers=headers))
+        return Asking(upstream, path, body, patience, PassingReply, stream=False, headers=headers)
 
 
 class PassedOn(Work):

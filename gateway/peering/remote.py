@@ -49,7 +49,7 @@ class PeerUpstream:
         `allowed`: how much its answer may be. `got(peer, sums)` is called with what a whole answer came to,
         `sent(peer, size_bytes, took_s)` when a large body has arrived there.
         """
-        self._open_stream, self._failed, self._got, self._sent = open_stream, failed, got, sent
+        self.open_stream, self._failed, self._got, self.sent = open_stream, failed, got, sent
         self.peer, self.name, self.allowed, self.silence_s = peer, name, allowed, silence_s
 
     def open(
@@ -57,42 +57,7 @@ class PeerUpstream:
     ) -> "Asking[PeerReply]":
         """Delegate; leaving the context hangs up, which cancels at the peer. Entering it raises UpstreamError."""
         traced = {TRACEPARENT: headers[TRACEPARENT]} if TRACEPARENT in headers else None
-        return Asking(self.ask(DELEGATE_PATH, body, patience, PeerReply, stream=stream, headers=traced))
-
-    async def ask(
-        self,
-        path: str,
-        body: Pieces,
-        patience: Patience,
-        kind: "type[Kind]",
-        *,
-        stream: bool,
-        headers: Mapping[str, str] | None,
-    ) -> "Kind":
-        """The answer of this `kind` to what is posted to `path` with `headers`, once it has begun; see Asking.
-
-        Raises UpstreamError.
-        """
-        size = sum(map(len, body))
-        asked = await asyncio.to_thread(hashed, *body) if size > LARGE_BYTES else hashed(b"".join(body))
-        try:
-            answer = await self._open_stream(self.peer, path, asked, headers, answer_s=self.silence_s, session="opened")
-        except PeerUnreachable as error:
-            raise self.gone(error.reason) from error
-        except Refused as error:
-            raise UpstreamError(f"{self.name}: {error}", status=503, code=f"peer_{error.code}") from error
-        try:
-            if answer.status != 200:
-                raise await self._turned_away(answer)
-            if size > LARGE_BYTES:  # its head says that it has the body, and comes with the first sign of life
-                took_s = asyncio.get_running_loop().time() - answer.asked_at - FIRST_SIGN_S
-                self._sent(self.peer, size, took_s)
-            reply = kind(self, answer, asked, patience)
-            await reply.begin(stream)
-        except BaseException:
-            answer.release()
-            raise
-        return reply
+        return Asking(self, DELEGATE_PATH, body, patience, PeerReply, stream=stream, headers=traced)
 
     def waits(self, signs: bytes) -> None:
         """It said that it is there, and nothing else."""
@@ -102,7 +67,7 @@ class PeerUpstream:
         """A whole answer came, and came to this."""
         self._got(self.peer, sums)
 
-    async def _turned_away(self, answer: Answer) -> UpstreamError:
+    async def turned_away(self, answer: Answer) -> UpstreamError:
         """It answered, but would not begin: we are not approved there, or it is of another version."""
         body = b""
         with suppress(TimeoutError, ConnectionBroken, OSError):
@@ -118,15 +83,50 @@ class PeerUpstream:
 
 
 class Asking(Generic[Kind]):
-    """A context with a peer's answer, while that is open; entering it asks."""
+    """A context with a peer's answer, while that is open; entering it asks, and raises UpstreamError."""
 
-    def __init__(self, asked: Awaitable[Kind]) -> None:
-        self._asked = asked
-        self._reply: Kind | None = None
+    _reply: Kind | None = None
+
+    def __init__(
+        self,
+        of: PeerUpstream,
+        path: str,
+        body: Pieces,
+        patience: Patience,
+        kind: type[Kind],
+        *,
+        stream: bool,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        """The answer is of this `kind`, to what is posted to `path` with `headers`."""
+        self._of, self._path, self._body, self._patience = of, path, body, patience
+        self._kind, self._stream, self._headers = kind, stream, headers
 
     async def __aenter__(self) -> Kind:
-        self._reply = await self._asked
-        return self._reply
+        of, body = self._of, self._body
+        size = sum(map(len, body))
+        asked = await asyncio.to_thread(hashed, *body) if size > LARGE_BYTES else hashed(b"".join(body))
+        try:
+            answer = await of.open_stream(
+                of.peer, self._path, asked, self._headers, answer_s=of.silence_s, session="opened"
+            )
+        except PeerUnreachable as error:
+            raise of.gone(error.reason) from error
+        except Refused as error:
+            raise UpstreamError(f"{of.name}: {error}", status=503, code=f"peer_{error.code}") from error
+        try:
+            if answer.status != 200:
+                raise await of.turned_away(answer)
+            if size > LARGE_BYTES:  # its head says that it has the body, and comes with the first sign of life
+                took_s = asyncio.get_running_loop().time() - answer.asked_at - FIRST_SIGN_S
+                of.sent(of.peer, size, took_s)
+            reply = self._reply = self._kind(of, answer, asked, self._patience)
+            if not reply.is_here():
+                await reply.begin(self._stream)
+        except BaseException:
+            answer.release()
+            raise
+        return reply
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -7,7 +7,8 @@ what we use it for, and nobody pays for more than a twentieth of our traffic.
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 from discovery.records import PeerId
 
@@ -17,7 +18,7 @@ SAVED = 2.0  # audits that are saved up while none may be made
 _PEERS = 1024  # who answered us longest ago is forgotten first
 
 
-class Due(NamedTuple):
+class Due(msgspec.Struct, frozen=True):
     """Whom to audit, and the kind of what it answered last."""
 
     peer: PeerId
@@ -46,7 +47,9 @@ class Budget:
         if of is None:
             of = self._accounts[peer] = _Account(last)
         of.last = last
-        of.earned = min(SAVED, of.earned + (FIRST_SHARE if of.audits < FIRST or is_doubted else SHARE))
+        of.earned += FIRST_SHARE if of.audits < FIRST or is_doubted else SHARE
+        if of.earned > SAVED:
+            of.earned = SAVED
         self._accounts.move_to_end(peer)
         if len(self._accounts) > _PEERS:
             self._accounts.popitem(last=False)

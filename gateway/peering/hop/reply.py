@@ -82,6 +82,7 @@ class PeerReply:
     _since = 0.0  # when the last event was here, or the wait for the next began
     _whole: bytes | None = None
     _first: Event | None = None
+    _last: Event | None = None  # the receipt, where it came with the answer
     _splitter: EventSplitter | None = None  # while it is read event by event
     _pour: Pour | None = None
 
@@ -111,39 +112,46 @@ class PeerReply:
         """Hang up, unless the answer was read to its end: then the connection serves the next request."""
         self._answer.release(at_its_end=self.receipt is not None)
 
-    async def begin(self, stream: bool) -> None:
-        """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
-        if not self._is_here():
-            await self._hear(self._patience.first_event_s if stream else self._patience.whole_s)
-        self._first = self._taken()
-        name = name_of(self._first)
-        if name == "refused":
-            raise self._refusal(self._first, "peer_refused")
-        if name == "reply":
-            whole = self._decode(self._first, WholeReply)
-            if whole.status != 200 and not 400 <= whole.status <= 599:
-                raise self._cut_short(f"status {whole.status}")
-            self.status, self.content_type, self._whole = whole.status, "application/json", bytes(whole.body)
-            self._most = Seen(size=len(self._whole))
-            if whole.status == 200 and not self._whole.startswith(b"{"):
-                raise self._cut_short("it is no JSON object")
-        elif name or not stream:
-            raise self._cut_short(f"it began with {f'the event `{name[:40]}`' if name else 'a stream'}")
+    def is_here(self) -> bool:
+        """Whether it is an answer in one piece that came with its receipt, as they do that take less than a moment.
 
-    def _is_here(self) -> bool:
-        """Whether it is an answer in one piece that came with its receipt, as they do that take less than a moment."""
+        It has begun then. Raises UpstreamError where it is none that may be.
+        """
         pieces = self._answer.pieces
         if not self._answer.is_complete or len(pieces) != 1 or len(pieces[0]) > self._allowed.limit_bytes:
             return False
         if (frames := whole_answer(pieces[0])) is None:
             return False
         pieces.clear()
-        self._ready += frames
+        reply, self._last = frames
+        self._hash(reply)
+        self._is_whole(reply)
         return True
+
+    async def begin(self, stream: bool) -> None:
+        """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
+        self._first = event = await self._next(self._patience.first_event_s if stream else self._patience.whole_s)
+        name = name_of(event)
+        if name == "refused":
+            raise self._refusal(event, "peer_refused")
+        if name == "reply":
+            self._is_whole(event)
+        elif name or not stream:
+            raise self._cut_short(f"it began with {f'the event `{name[:40]}`' if name else 'a stream'}")
+
+    def _is_whole(self, reply: Event) -> None:
+        """It is an answer in one piece. Raises UpstreamError where it is none that may be."""
+        whole = self._decode(reply, WholeReply)
+        if whole.status != 200 and not 400 <= whole.status <= 599:
+            raise self._cut_short(f"status {whole.status}")
+        self.status, self.content_type, self._whole = whole.status, "application/json", bytes(whole.body)
+        self._most = Seen(size=len(self._whole))
+        if whole.status == 200 and not self._whole.startswith(b"{"):
+            raise self._cut_short("it is no JSON object")
 
     async def read(self) -> bytes:
         assert self._whole is not None, "a streamed reply is read by events()"
-        self._end(self._taken() if self._ready else await self._next(self._patience.idle_s))
+        self._end(self._last or await self._next(self._patience.idle_s))
         return self._whole
 
     async def events(self) -> AsyncIterator[Event]:
@@ -265,10 +273,14 @@ class PeerReply:
                 )
             self._most.event(len(event.data))
         if name in self.HASHED:
-            self._seen.update(event.raw)
-            if not self._allowed.may_call and calls_tool(event.data):
-                raise self._cut_short("it calls a tool, and was offered none")
+            self._hash(event)
         return event
+
+    def _hash(self, event: Event) -> None:
+        """It is of the answer. Raises UpstreamError where it must not be."""
+        self._seen.update(event.raw)
+        if not self._allowed.may_call and calls_tool(event.data):
+            raise self._cut_short("it calls a tool, and was offered none")
 
     async def _hear(self, within_s: float) -> None:
         """Read until there is an event. Raises UpstreamError after 4 s of silence, or when the connection ends.
