@@ -5,7 +5,8 @@ usage and what renames the model work on those. A request in which nothing chang
 nothing of sockets or peers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING, METERED, decode_body
 from gateway.wire.claims import whole
 from gateway.wire.codec import QUICK_BYTES, UNREADABLE, Fields, Pieces, raw, takes_long, view_of, write_fields
-from gateway.wire.known import NotKnown, Turn
+from gateway.wire.known import KnownChat, NotKnown, Turn
 from gateway.wire.reading.content import Content, Read
 from gateway.wire.reading.prompt import Prompt
 from gateway.wire.reading.turns import MEDIA_NEEDS, Said, loose_turns
@@ -24,6 +25,8 @@ VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TOOLS = 64  # names of tools that say what a program is for
 PROMPT_CHARS = 200  # of a prompt without turns, by which it is told from others
 _TEXT, _EMBEDDINGS = frozenset({"text"}), frozenset({"embeddings"})  # what a model must do at least
+_SELDOM = attrgetter("models", "n", "stream_options", "tools", "user")  # of a chat, where it says nothing else
+_UNSAID = (None,) * 5
 MEDIA_TOKENS = 1000  # what one of them counts as
 QUICK_CHAT_BYTES = 1 << 16  # of a chat that goes nowhere else: a millisecond or two, whatever it holds
 MESSAGE_TOKENS = 4  # what a chat template puts around a message
@@ -43,10 +46,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     stream: bool
     prompt: Prompt
     max_tokens: int | None
-    choices: int
-    needs: frozenset[str]
-    include_usage: bool
     content: Content
+    choices: int = 1
+    needs: frozenset[str] = _TEXT
+    include_usage: bool = False
     instead: tuple[str, ...] = ()  # models that will do where `model` will not, the most wanted first
     continues: bool = False  # it ends with what an agent that broke off has said, and asks for the rest
 
@@ -121,7 +124,7 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     except NotKnown as error:
         asked, unknown = decode_body(endpoint, body), error.field
     opening: str | None = None
-    turns = asked.turns if known is not None or endpoint not in AGENT_ENDPOINTS else [*loose_turns(asked)]
+    turns = _turns(endpoint, asked, known)
     if turns is not None:
         said = Said(turns)
         beside = MESSAGE_TOKENS * len(turns)
@@ -129,30 +132,57 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         prompt = asked.input if endpoint == "embeddings" else asked.prompt
         said = Said([Turn("user", _plain_text(prompt))])
         opening, beside = said.words[0][:PROMPT_CHARS], _token_ids(prompt)
-    reading = Read(said, known, unknown)
-    content = Content(body, reading)
+    reading, most = Read(said, known, unknown), asked.max_completion_tokens or asked.max_tokens
+    request = Request(
+        endpoint=endpoint,
+        model=asked.model or VIRTUAL_MODEL,
+        stream=asked.stream is True,
+        prompt=Prompt(reading, said.words, beside, session or "", opening),
+        max_tokens=None if most is None else _count(most),
+        content=Content(body, reading),
+    )
+    if type(known) is KnownChat and not said.parts and _SELDOM(known) == _UNSAID:  # as in most
+        return request
+    return _with_what_is_seldom_said(request, asked, beside, session, opening)
+
+
+def _turns(endpoint: str, asked: Any, known: Known | None) -> Sequence[Any] | None:
+    """Who says what; None: it has a prompt."""
+    if type(known) is KnownChat:
+        return known.messages
+    turns: Sequence[Any] | None = (
+        asked.turns if known is not None or endpoint not in AGENT_ENDPOINTS else [*loose_turns(asked)]
+    )
+    return turns
+
+
+def _with_what_is_seldom_said(
+    request: Request, asked: Any, beside: int, session: str | None, opening: str | None
+) -> Request:
+    """The same with all that a chat of texts alone says nothing of, and what another endpoint means by itself."""
+    endpoint, content, said = request.endpoint, request.content, request.said
     words, needs = said.words, _EMBEDDINGS if endpoint == "embeddings" else _TEXT
     if asked.tools:
         words = [*words, bytes(view_of(content.fields["tools"])).decode("utf-8", "replace")]
-        if endpoint not in COUNTING and _offers_functions(endpoint, content.fields, is_known=known is not None):
+        is_known = content.reading.known is not None
+        if endpoint not in COUNTING and _offers_functions(endpoint, content.fields, is_known=is_known):
             needs |= {"tools"}
     if said.parts:
         media = [MEDIA_NEEDS[part.type] for part in said.parts if part.type in MEDIA_NEEDS]
         beside += MEDIA_TOKENS * len(media)
         needs = needs.union(media)
-    options, most = asked.stream_options, asked.max_completion_tokens or asked.max_tokens
+    options = asked.stream_options
     name = session or asked.prompt_cache_key or ("" if asked.user is None else str(asked.user))
-    model, *instead = _models(asked) if asked.models else (asked.model or VIRTUAL_MODEL,)
-    return Request(
-        endpoint=endpoint,
+    model, *instead = _models(asked) if asked.models else (request.model,)
+    return msgspec.structs.replace(
+        request,
         model=model,
-        stream=bool(asked.stream) and endpoint not in COUNTING,
-        prompt=Prompt(reading, words, beside, name, opening),
-        max_tokens=1 if endpoint in COUNTING else None if most is None else _count(most),
+        stream=request.stream and endpoint not in COUNTING,
+        prompt=Prompt(content.reading, words, beside, name, opening),
+        max_tokens=1 if endpoint in COUNTING else request.max_tokens,
         choices=_choices(asked) if endpoint in METERED else 1,
         needs=needs,
         include_usage=endpoint in AGENT_ENDPOINTS or bool(options and options.include_usage),
-        content=content,
         instead=tuple(instead),
     )
 

@@ -330,3 +330,22 @@ def test_a_program_s_tools_are_a_need_by_every_api(endpoint: str, fields: dict[s
     body = {"input": "hi", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, **fields}
 
     assert needs_tools == ("tools" in read_request(endpoint, json.dumps(body).encode()).needs)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {}, {"stream": True}, {"model": None}, {"model": ""}, {"max_tokens": 9}, {"max_tokens": -1},
+        {"max_completion_tokens": 7, "max_tokens": 9}, {"temperature": 0.5, "stop": ["x"], "seed": 1},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("seldom", [{"n": 1}, {"tools": []}, {"user": ""}, {"stream_options": {}}, {"models": []}])
+def test_a_chat_that_says_what_others_leave_unsaid_asks_the_same(said: dict[str, Any], seldom: dict[str, Any]) -> None:
+    plain = read_request("chat/completions", body(messages=[{"role": "user", "content": "Why?"}], **said), "s1")
+    other = read_request(
+        "chat/completions", body(messages=[{"role": "user", "content": "Why?"}], **said, **seldom), "s1"
+    )
+
+    for name in set(plain.__struct_fields__) - {"content", "prompt"}:
+        assert getattr(plain, name) == getattr(other, name), name
+    assert (plain.prompt_tokens, plain.session) == (other.prompt_tokens, other.session)
