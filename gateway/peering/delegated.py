@@ -16,7 +16,7 @@ from gateway.peering.hop.work import Asker, Work, engine_refused
 from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.trust.tab import Sums
-from gateway.upstream import RETRYABLE, Patience, Reply, UpstreamError, from_documents, reads
+from gateway.upstream import RETRYABLE, Patience, Reply, UpstreamError, at_once, from_documents, reads
 from gateway.wire.bodies import AGENT_ENDPOINTS, PERSONAL_ENDPOINTS
 from gateway.wire.codec import has_more_values, takes_long
 from gateway.wire.errors import NO_PATH, says_model
@@ -60,12 +60,13 @@ class Delegated(Work):
                 agent, request = read_delegation(self._payload, trusted=self._trusted)
             self.endpoint, self.is_stream = request.endpoint, request.stream
             served, model = self._given.agent_of(self._doors, agent)
-            self.agent, self._served, door = agent, served, served.door
+            self.agent, self._served = agent, served
             if served.personal is not None and request.endpoint not in PERSONAL_ENDPOINTS:
                 raise UpstreamError(f"a personal agent has no /v1/{request.endpoint}", status=404, code=NO_ENDPOINT)
             if request.continues and request.endpoint not in model.continues:
                 raise UpstreamError("it does not go on with answers", status=404, code=NO_AGENT)
-            request = bounded(request, door.engine.state.family, model.context_tokens)
+            if request.max_tokens is None:
+                request = bounded(request, served.door.engine.state.family, model.context_tokens)
             meter, started = Meter(request), self._clock()
             turn = self._given.enters(served, started)
             if turn is None:
@@ -102,17 +103,24 @@ class Delegated(Work):
             request.endpoint, encode_request(request, served.model, continuing), {},
             stream=request.stream, patience=self._patience,
         )  # fmt: skip
+        coming = None if request.stream else at_once(opened)
+        if coming is not None and (answer := await coming) is not None:
+            self._reply(200, answer, meter)
+            return
         async with opened as reply:
             if reply.status != 200:
                 await self._judge(reply)
             if reply.is_stream and reply.status == 200:
                 await self._send_on(reply, meter, asker)
             else:
-                answer = await reply.read()
-                meter.whole(answer)
-                self.last = encode_reply(reply.status, answer)
-                self.note_sent(self.last)
+                self._reply(reply.status, await reply.read(), meter)
             self._from_documents = from_documents(reply)
+
+    def _reply(self, status: int, answer: bytes, meter: Meter) -> None:
+        """An answer in one piece."""
+        meter.whole(answer)
+        self.last = encode_reply(status, answer)
+        self.note_sent(self.last)
 
     async def _judge(self, reply: Reply) -> None:
         """An answer that is none. Raises UpstreamError where it is not the asking peer's to see."""

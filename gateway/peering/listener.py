@@ -281,9 +281,10 @@ def _size(headers: Mapping[str, str], limit_bytes: int) -> int:
     length = headers.get("content-length", "0")
     if "transfer-encoding" in headers or not (length.isascii() and length.isdigit()):
         raise Refused(411, "malformed", "a body needs a content-length")
-    if len(length) > 9 or int(length) > limit_bytes:
+    size = int(length[:10])
+    if len(length) > 9 or size > limit_bytes:
         raise Refused(413, "too_long", f"at most {limit_bytes} bytes")
-    return int(length)
+    return size
 
 
 async def _read(asked: Exchange, size: int) -> tuple[bytes, str]:
