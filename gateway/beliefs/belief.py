@@ -25,7 +25,7 @@ from gateway.beliefs.speed import Speed
 from gateway.beliefs.ways import Ways
 
 FRESH_S = 0.05  # s for which what is expected of a peer stands while nothing is heard of it: no load moves much in it
-TAUGHT = 8  # answers of a peer within FRESH_S that teach; more say the same of its engine, which remembers 50
+TAUGHT = 4  # answers of a peer within FRESH_S that teach; more say the same of its engine, which remembers 50
 JOBS_PER_S_LIMIT = 1000.0  # more arrivals or completions than so many a second are taken to be so many
 DOUBLINGS = 4  # of the time for which one that fails again and again is remembered: it is tried about once an hour
 CLOSED_S = 10.0  # s for which a door that was found closed keeps us away, where nothing is heard of it meanwhile
@@ -54,17 +54,17 @@ class Expectation(msgspec.Struct, frozen=True):
     category: str
     prompt_tokens: int  # those to be read: without what a warm prefix cache holds
     streams: float  # jobs decoded together, this one included
-    wait_s: float  # before the factor h
+    ahead_s: float  # the wait before the factor h
     turn_s: float  # E[S]/c
     transit_s: float
-    session: str | None = None  # which conversation, with which agent, and how long it is; for prefix caches
-    agent: str = ""
-    conversation_tokens: int = 0
+    session: str | None  # which conversation, how long it is, and with which agent; for prefix caches
+    conversation_tokens: int
+    agent: str
 
     @property
     def is_at_once(self) -> bool:
         """Whether hardly any wait was expected: a tenth of a turn, since no slot is ever believed free for certain."""
-        return self.wait_s <= 0.1 * self.turn_s
+        return self.ahead_s <= 0.1 * self.turn_s
 
     @property
     def warm_tokens(self) -> int:
@@ -256,7 +256,7 @@ class Belief:
         for reservation in self.reservations:
             unseen += reservation.arrives_at > birth
         for reservation in self.late:
-            late_since = min(late_since, reservation.arrives_at + reservation.job.wait_s)
+            late_since = min(late_since, reservation.arrives_at + reservation.job.ahead_s)
         return Evidence(
             self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected,
             self.as_of, float(doing.jobs), float(unseen), float(len(self.reservations)), float(doing.slots), birth,
@@ -285,9 +285,9 @@ class Belief:
             self._observe_wait(job, max(outcome.latency_s, self.config.failure_s))
         elif outcome.ttft_s is None:
             waited_s = outcome.latency_s - job.transit_s - job.prompt_tokens * self.speed.prefill_s
-            if outcome.streamed and waited_s > job.wait_s + self.config.failure_s / 2:
+            if outcome.streamed and waited_s > job.ahead_s + self.config.failure_s / 2:
                 self._observe_failure(reservation, now)
-            if outcome.streamed and waited_s > job.wait_s:
+            if outcome.streamed and waited_s > job.ahead_s:
                 self._observe_wait(job, waited_s)
         elif outcome.tokens > 0:
             self.failures = 0
@@ -346,7 +346,7 @@ class Belief:
     def _observe_wait(self, job: Expectation, waited_s: float) -> None:
         """One answer's evidence for h; in turns, so that a slow engine's seconds weigh no more than a fast one's."""
         self.turns_seen += max(0.0, waited_s / job.turn_s + 1.0)
-        self.turns_expected += job.wait_s / job.turn_s + 1.0
+        self.turns_expected += job.ahead_s / job.turn_s + 1.0
 
     def _forget(self, now: float) -> None:
         """a ← φ·a + (1-φ)·a0, φ = exp(-w/τ): the evidence beside the prior fades by φ, all but the counts."""

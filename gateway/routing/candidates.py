@@ -12,7 +12,7 @@ from gateway.beliefs.belief import ADMISSION_LEVEL
 from gateway.beliefs.columns import Column, greatest, is_few, listed
 from gateway.models.needs import least_tokens
 from gateway.routing.query import Query, View
-from gateway.routing.roster import BoolArray, Candidates, Roster
+from gateway.routing.roster import BoolArray, Candidates, Only, Roster
 
 
 class Excluded(IntEnum):
@@ -146,11 +146,17 @@ def _with_leader(found: Candidates, query: Query, roster: Roster) -> Candidates:
         return found
     if len(found.own) + len(found.others) == 1:
         row = int(found.all[0])
-        return found if roster.last_resort[row] else found._replace(only=row)
+        return found if roster.last_resort[row] else found._replace(only=_only(row, query, roster))
     is_led = len(found.own) == 1 and is_few(len(roster)) and not (roster.has_last_resort or roster.has_embedded)
     if not is_led:
         return found
     return found._replace(ours=int(found.own[0]), rivals=[other - roster.own for other in listed(found.others)])
+
+
+def _only(row: int, query: Query, roster: Roster) -> Only:
+    reason = "pinned" if query.pin is not None else query.pinned_local or "only_candidate"
+    peer, queue, agent = roster.peer_ids[row], roster.queues[row], roster.agents[row]
+    return Only(row, peer, queue, agent, row < roster.own, reason)
 
 
 def _left(excluded: NDArray[np.uint8], roster: Roster) -> Candidates:

@@ -14,25 +14,23 @@ from discovery.records import Agent, PeerId
 from gateway.beliefs.belief import Expectation, Reservation
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(Expectation, frozen=True):
     """One agent of one peer, as it was judged for one query. Seconds and scores are expectations.
 
     `excluded` is None for a candidate, else the reason why this pair is none. A request that is sent reaches the peer
-    after `arrives_in_s`, and `expected` is what its reservation holds.
+    after `arrives_in_s`, and is learnt from by what was expected of it here.
     """
 
     peer_id: PeerId
     queue: PeerId  # the key of the belief about who serves it: the peer, or one of its engines
     engine: int  # of its peer, see Agent.engine
     peer_name: str
-    agent: str
     model: str
     local: bool
     last_resort: bool  # asked when nobody else can answer
     score: float
     wait_s: float
     service_s: float
-    transit_s: float
     risk_s: float
     crowding_s: float
     cost_s: float
@@ -40,7 +38,6 @@ class Candidate(msgspec.Struct, frozen=True):
     excluded: str | None
     unprofiled: bool
     arrives_in_s: float
-    expected: Expectation
     basis: str = ""  # what its score rests on, such as "measured on 14 questions of food"
     is_auto: bool = False  # the query names neither model nor peer
     personal: Agent | None = None  # what is told of a personal agent; None of a bare model
@@ -49,7 +46,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
     def reservation(self, now: float) -> Reservation:
         """What to count as taken, and to learn from, when the query is sent here at `now`."""
-        return Reservation(self.queue, now + self.arrives_in_s, self.expected)
+        return Reservation(self.queue, now + self.arrives_in_s, self)
 
 
 class Figures(NamedTuple):

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.beliefs.belief import Expectation
 from gateway.beliefs.columns import Column, one_row
 from gateway.beliefs.expected import Expected
 from gateway.routing.candidates import Excluded, among
@@ -163,14 +162,12 @@ def candidate_of(
     likely: float = 0.0,
 ) -> Candidate:
     """Row `index` of the roster, as one who asks it sees it; `loading_s`: what the wait holds besides the queue."""
-    wait_s, _, transit_s, *_ = costs
+    wait_s, service_s, transit_s, risk_s, crowding_s, cost_s = costs
     turn_s, to_read = e.turn_s, query.prompt_tokens - warm_tokens
-    job = Expectation(
-        query.category, to_read, e.streams, e.ahead_s + loading_s, turn_s, transit_s, query.session,
-        roster.agents[index], query.prompt_tokens,
-    )  # fmt: skip
     return Candidate(
-        *roster.who[index], score, *costs, utility, excluded, unprofiled, transit_s - e.rtt_s / 2, job, basis,
+        query.category, to_read, e.streams, e.ahead_s + loading_s, turn_s, transit_s, query.session,
+        query.prompt_tokens, *roster.who[index], score, wait_s, service_s, risk_s, crowding_s, cost_s, utility,
+        excluded, unprofiled, transit_s - e.rtt_s / 2, basis,
         query.is_auto, roster.personal[index] if roster.personal else None, likely,
         inf if loading_s or index < roster.own else late_after(wait_s, transit_s, to_read * e.prefill_s, turn_s),
     )  # fmt: skip

@@ -38,13 +38,24 @@ def kind_of(endpoint: str) -> str:
     return endpoint.partition("/")[0]
 
 
+class Only(NamedTuple):
+    """The one agent that nobody competes with."""
+
+    row: int
+    peer: PeerId
+    queue: PeerId
+    agent: str
+    is_own: bool
+    reason: str  # why it is chosen
+
+
 class Candidates(NamedTuple):
     """Who may answer a query; on a roster remembered for all queries that ask for the same. Not to be changed."""
 
     excluded: NDArray[np.uint8]  # (N,) codes of candidates.py; 0: a candidate
     own: Rows  # the candidates among our own agents
     others: Rows
-    only: int | None = None  # the row of the one that nobody competes with, as far as this kind of query goes
+    only: Only | None = None  # where there is one, as far as this kind of query goes
     ours: int | None = None  # that of the only one of ours, where of a few others may answer, too
     rivals: Sequence[int] = ()  # and where those stand among all who are not ours
 
@@ -83,8 +94,8 @@ class Roster:
     mine: BoolArray | None = None  # (N,) runs on a machine of the owner's, ours or one tagged so; None: `here`
     vouched: BoolArray | None = None  # (N,) its peer is vouched for, and it is said to be in no cloud; None: `here`
 
-    # (N,) of tuples: the first fields of a Candidate, which are the same for each query
-    who: tuple[tuple[PeerId, PeerId, int, str, str, str, bool, bool], ...] = field(init=False)
+    # (N,) of tuples: the fields of a Candidate from `agent` on that are the same for each query
+    who: tuple[tuple[str, PeerId, PeerId, int, str, str, bool, bool], ...] = field(init=False)
     places: Mapping[tuple[PeerId, str], int] = field(init=False)  # the row of an agent at a queue
     contexts: tuple[float, ...] = field(init=False)  # `context_tokens`, of which one is looked at
     kinds: dict[object, Candidates] = field(init=False, default_factory=dict)  # those met, see candidates.py
@@ -101,7 +112,7 @@ class Roster:
         known = self.context_tokens[self.context_tokens > 0]
         object.__setattr__(self, "taken_by_all", frozenset.intersection(*(self.modalities or [frozenset()])))
         object.__setattr__(self, "least_context", float(known.min()) if len(known) else inf)
-        columns = (self.peer_ids, self.queues, self.engines, self.peer_names, self.agents, self.models)
+        columns = (self.agents, self.peer_ids, self.queues, self.engines, self.peer_names, self.models)
         who = tuple(zip(*columns, self.local.tolist(), self.last_resort.tolist(), strict=True))
         object.__setattr__(self, "who", who)
         places = {place: row for row, place in enumerate(zip(self.queues, self.agents, strict=True))}

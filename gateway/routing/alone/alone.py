@@ -6,6 +6,7 @@ Says None where that is not so: then everybody is weighed (policies.py), which d
 from collections.abc import Callable
 
 from discovery.records import PeerId
+from gateway.beliefs.belief import Belief
 from gateway.beliefs.few import Few
 from gateway.beliefs.memory import Loading, RefusedFields
 from gateway.beliefs.table import Beliefs
@@ -16,7 +17,7 @@ from gateway.routing.candidates import led
 from gateway.routing.choice import Choice
 from gateway.routing.policy import Lot, SchedulerConfig
 from gateway.routing.query import Query
-from gateway.routing.roster import Candidates, Roster, ScoredRoster
+from gateway.routing.roster import Candidates, Only, Roster, ScoredRoster
 
 
 class Alone:
@@ -54,19 +55,20 @@ class Alone:
         lot = self._rng.random()
         return self._idle(query, scored, who, others, now, rows, lot), lot
 
-    def _only(self, query: Query, scored: ScoredRoster, who: Candidates, row: int, now: float) -> Choice | None:
+    def _only(self, query: Query, scored: ScoredRoster, who: Candidates, only: Only, now: float) -> Choice | None:
         """The choice of the one agent that may answer; None: it is another peer's that may not now."""
         roster = scored.roster
-        peer, queue, _, _, agent, *_ = roster.who[row]
-        if row < roster.own:
-            expected = self._beliefs[queue].expected_here(now)
-        elif self._is_open(peer, queue, query.guarded, now):
-            expected = self._beliefs[queue].expected(now)
+        row, peer, queue, agent, is_own, _ = only
+        belief = self._beliefs[queue]
+        if is_own:
+            expected = belief.expected_here(now)
+        elif self._is_open(peer, belief, query.guarded, now):
+            expected = belief.expected(now)
         else:
             return None
         warm_row, warm_tokens = self._held(query, roster, now)
         return only_choice(
-            query, scored, row, who.excluded, expected, self._config,
+            query, scored, only, who.excluded, expected, self._config,
             self._beliefs.output_tokens(query.category, query.max_tokens),
             warm_tokens if warm_row == row else 0.0, self._loading.is_cold(peer, agent),
         )  # fmt: skip
@@ -100,7 +102,6 @@ class Alone:
         """The row that holds this conversation, and how many tokens of the prompt."""
         return self._warmth.held(query.session, query.prompt_tokens, roster.places, roster.contexts, now)
 
-    def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str], now: float) -> bool:
+    def _is_open(self, peer: PeerId, belief: Belief, guarded: frozenset[str], now: float) -> bool:
         """Whether nothing that passes, or that it once refused, keeps another peer's agent from a query."""
-        is_closed = self._beliefs[queue].is_closed(now)
-        return not (is_closed or self._loading.keeps_any(peer) or (guarded and self._refused_fields))
+        return not (belief.is_closed(now) or self._loading.keeps_any(peer) or (guarded and self._refused_fields))

@@ -11,7 +11,7 @@ from gateway.routing.cost import Costs
 from gateway.routing.decision import candidate_of, excluded_because
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query
-from gateway.routing.roster import ScoredRoster
+from gateway.routing.roster import Only, ScoredRoster
 from gateway.routing.utility import LEAST_S, costs_of, needed, utility, worth_per_s
 
 _NO_COSTS = Costs(*(0.0,) * len(Costs._fields))
@@ -21,7 +21,7 @@ _NOTHING = Expected(*(0.0,) * len(Expected._fields))
 def only_choice(
     query: Query,
     scored: ScoredRoster,
-    row: int,
+    only: Only,
     excluded: NDArray[np.uint8],
     expected: Expected[float],
     config: SchedulerConfig,
@@ -33,18 +33,20 @@ def only_choice(
 
     `expected`: of its queue. `excluded`: the codes of everybody, (N,).
     """
-    roster, score, away = scored.roster, scored.score(row, query.relevance), 0.0 if row < scored.roster.own else 1.0
-    costs = costs_of(query, output_tokens, config.cost, *needed(expected), away, warm_tokens, 1.0 if is_cold else 0.0)
-    _, service_s, *_, cost_s = costs
-    beta = worth_per_s(query, config, service_s if service_s > LEAST_S else LEAST_S)
+    row, _, _, _, is_own, reason = only
+    costs = costs_of(
+        query, output_tokens, config.cost, *needed(expected), 0.0 if is_own else 1.0, warm_tokens,
+        1.0 if is_cold else 0.0,
+    )  # fmt: skip
+    _, service_s, _, _, _, cost_s = costs
+    score, beta = scored.score(row, query.relevance), worth_per_s(query, config, max(service_s, LEAST_S))
     candidate = candidate_of(
-        query, roster, row, expected, costs, score, utility(score, cost_s, beta), None,
+        query, scored.roster, row, expected, costs, score, utility(score, cost_s, beta), None,
         not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens),
         config.cost.loading_s if is_cold else 0.0,
     )  # fmt: skip
-    reason = "pinned" if query.pin is not None else query.pinned_local or "only_candidate"
     return Choice(
-        reason, beta, (candidate,), away != 0.0, (), len(excluded),
+        reason, beta, (candidate,), not is_own, (), len(excluded),
         partial(_with_rest, query, scored, excluded, candidate, reason, beta),
     )  # fmt: skip
 

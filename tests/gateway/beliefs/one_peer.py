@@ -40,7 +40,7 @@ def expected(table: Beliefs, now: float, field: str) -> float:
 def reservation(
     at: float = 0.0, wait_s: float = 0.0, turn_s: float = 1.0, prompt_tokens: int = 0, streams: float = 1.0
 ) -> Reservation:
-    return Reservation(PEER, at, Expectation("chat", prompt_tokens, streams, wait_s, turn_s, transit_s=0.0))
+    return Reservation(PEER, at, Expectation("chat", prompt_tokens, streams, wait_s, turn_s, 0.0, None, 0, ""))
 
 
 def answered(

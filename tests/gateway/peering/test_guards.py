@@ -97,7 +97,7 @@ GUARDS = [
         "33: always idle",
         "gateway/beliefs/belief.py",
         "self.turns_seen += max(0.0, waited_s / job.turn_s + 1.0)",
-        "self.turns_seen += job.wait_s / job.turn_s + 1.0",
+        "self.turns_seen += job.ahead_s / job.turn_s + 1.0",
         f"{BELIEF}test_a_peer_that_says_idle_while_jobs_wait_convicts_itself",
     ),
     Guard(

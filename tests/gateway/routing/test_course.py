@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from discovery.records import WHOLE, PeerId
-from gateway.beliefs.belief import Expectation, Outcome
+from gateway.beliefs.belief import Outcome
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import AGAIN_S, ROOM_LIMIT_S, ROOM_S, Course, CourseConfig, ends_at_once
 from gateway.routing.decision import Query
@@ -20,11 +20,10 @@ ANYTHING = Query(relevance=np.array([1.0, 0.0]))
 
 def candidate(name: str, *, local: bool = False, agent: str = "a") -> Candidate:
     """A row; only who it is matters here."""
-    expected = Expectation("", 0, 1.0, 0.0, 1.0, 0.0, None, agent, 0)
     return Candidate(
-        PeerId(name), PeerId(name), WHOLE, name, agent, agent, local, False, score=0.5, wait_s=0.0, service_s=0.0,
-        transit_s=0.0, risk_s=0.0, crowding_s=0.0, cost_s=0.0, utility=0.0, excluded=None, unprofiled=False,
-        arrives_in_s=0.0, expected=expected,
+        "", 0, 1.0, 0.0, 1.0, 0.0, None, 0, agent,
+        PeerId(name), PeerId(name), WHOLE, name, agent, local, False, score=0.5, wait_s=0.0, service_s=0.0,
+        risk_s=0.0, crowding_s=0.0, cost_s=0.0, utility=0.0, excluded=None, unprofiled=False, arrives_in_s=0.0,
     )  # fmt: skip
 
 

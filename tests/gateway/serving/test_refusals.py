@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from discovery.records import WHOLE, PeerId
-from gateway.beliefs.belief import Expectation
 from gateway.models.names import Chain, NamesConfig
 from gateway.routing.choice import Candidate
 from gateway.routing.query import Query
@@ -195,10 +194,9 @@ def test_a_pin_to_nobody_is_a_404(pin: str) -> None:
 
 def row(excluded: str, name: str = "ben") -> Candidate:
     """A pair that is no candidate."""
-    expected = Expectation("", 0, 0.0, 0.0, 0.0, 0.0, None, "a", 0)
-    times = (0.0,) * 8
+    times, expected = (0.0,) * 7, ("", 0, 0.0, 0.0, 0.0, 0.0, None, 0, "a")
     return Candidate(
-        PeerId(name), PeerId(name), WHOLE, name, "a", "m", False, False, *times, excluded, False, 0.0, expected
+        *expected, PeerId(name), PeerId(name), WHOLE, name, "m", False, False, *times, excluded, False, 0.0
     )
 
 

@@ -29,7 +29,7 @@ def test_where_nothing_is_weighed_jobs_are_counted_at_once_and_the_rest_within_a
         job = ada.node.dispatch(only.target, at)
         ada.node.observe(job, Outcome(ada.node.me, "ok", 1.0, 9.0, 200), at)
 
-    streams, turns_s = [one.expected.streams for one in found], [one.expected.turn_s for one in found]
+    streams, turns_s = [one.streams for one in found], [one.turn_s for one in found]
     assert [1.0, 2.0, 3.0, 4.0, 2.0] == streams
     assert turns_s[0] == turns_s[1] == turns_s[2] < turns_s[3] < turns_s[4]
     assert 0.0 == found[2].wait_s < found[3].wait_s
@@ -123,9 +123,7 @@ def decided(ada: Ada, query: Query) -> tuple[Choice | None, Choice]:
 
 def told(choice: Choice) -> object:
     """What was decided; who is equal to 1e-9 comes in any order."""
-    each = [
-        (*structs.astuple(structs.replace(one, expected=None)), *structs.astuple(one.expected)) for one in choice.order
-    ]
+    each = map(structs.astuple, choice.order)
     figures = [[value if not isinstance(value, float) else f"{value:.9g}" for value in values] for values in each]
     return choice.reason, f"{choice.beta_per_s:.9g}", choice.may_go_elsewhere, choice.among, figures
 
