@@ -55,7 +55,7 @@ class KeptAlive:
 
     def hands(self) -> Hands | None:
         """Those of the client (relaying.py), which keep it alive by themselves while they ask."""
-        if self._is_open or self._is_sending or not self.may_lend():
+        if not hasattr(self._client, "hands") or self._is_open or self._is_sending or not self.may_lend():
             return None
         self._hands = hands_of(self._client)
         if self._hands is not None:

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING, METERED
 from gateway.wire.claims import whole
-from gateway.wire.codec import UNREADABLE, raw, view_of
+from gateway.wire.codec import UNREADABLE, Value, raw, view_of
 from gateway.wire.events import tells_no_usage
 from gateway.wire.request import Request
 
@@ -148,11 +148,12 @@ def asking_for_usage(request: Request) -> Request:
     """
     if not request.stream or request.include_usage or request.endpoint not in METERED:
         return request
-    content, asked = request.content, _ASKING
-    if not content.lacks("stream_options") and "stream_options" in content.fields:
-        options = _OPTIONS.decode(view_of(content.fields["stream_options"])) or {}
-        asked = raw(options | {"include_usage": True})
-    return msgspec.structs.replace(request, content=content.with_field("stream_options", asked))
+    return msgspec.structs.replace(request, content=request.content.with_field("stream_options", _asking))
+
+
+def _asking(options: Value | None) -> msgspec.Raw:
+    """What `stream_options` have to be that were these."""
+    return _ASKING if options is None else raw((_OPTIONS.decode(view_of(options)) or {}) | {"include_usage": True})
 
 
 def is_usage_alone(event_data: bytes) -> bool:

@@ -3,12 +3,12 @@
 Each is worked out when it is first asked for: most requests go to our own engine byte for byte.
 """
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Protocol
 
 import msgspec
 
-from gateway.wire.codec import UNREADABLE, Fields, Pieces, pieces_of, read_fields, write_fields
+from gateway.wire.codec import UNREADABLE, Fields, Pieces, Value, pieces_of, read_fields, write_fields
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.known import KnownChat, NotKnown
 from gateway.wire.reading.turns import Said
@@ -139,16 +139,20 @@ class Content(msgspec.Struct, eq=False):
         came, is_as_it_came = self._came, self._fields is self._read and not self._anew
         return isinstance(came, bytes) and is_as_it_came and name.encode() not in came and _ESCAPED not in came
 
-    def with_field(self, name: str, value: msgspec.Raw) -> "Content":
-        """The same with this field of ours; what came stays as it is where that has none of this name."""
-        content = Content(self._came, self.reading, _is_changed=True)
-        content._anew = {name: value} if self._anew is None else {**self._anew, name: value}
-        content._read, content._judged = self._read, self._judged
-        content._fields = None if self._fields is None else {**self._fields, name: value}
-        if isinstance(self._came, bytes) and self.lacks(name):
-            end = self._came.rindex(b"}")
-            content._body = memoryview(self._came)[:end], b',"%b":%b}' % (name.encode(), bytes(value))
-        return content
+    def with_field(self, name: str, anew: Callable[[Value | None], msgspec.Raw]) -> "Content":
+        """The same with this field as `anew` makes it of what it was, None where there was none.
+
+        What came stays as it is where that has none of this name.
+        """
+        came, fields, body = self._came, self._fields, None
+        if isinstance(came, bytes) and self.lacks(name):
+            value, end = anew(None), came.rindex(b"}")
+            body = memoryview(came)[:end], b',"%b":%b}' % (name.encode(), bytes(value))
+        else:
+            value, fields = anew(self.fields.get(name)), self._fields
+        ours = {name: value} if self._anew is None else {**self._anew, name: value}
+        fields = None if fields is None else {**fields, name: value}
+        return Content(came, self.reading, True, body, ours, self._read, fields, self._judged)
 
     def rewritten(self, fields: Fields, written: Fields | None = None) -> "Content":
         """The same with these fields and no others. `written` replaces what was written anew; None: that stays."""

@@ -44,7 +44,7 @@ def test_what_is_only_looked_at_stays_as_it_came(more: bytes) -> None:
 def test_a_field_of_ours_stands_once_and_every_other_keeps_its_bytes(more: bytes, expected: bytes) -> None:
     request = chat(b'{"a":{"b":1.50},' + TURN + more + b"}")
 
-    content = request.content.with_field("x", raw(7))
+    content = request.content.with_field("x", lambda _: raw(7))
 
     assert expected == b"".join(content.pieces)
     assert (b"7", b"7") == (bytes(content.fields["x"]), bytes(content.written["x"]))  # type: ignore[arg-type]
@@ -55,7 +55,10 @@ def test_a_field_of_ours_is_beside_those_that_were_read_and_those_that_were_rewr
     read = request.fields
     rewritten = request.changed({"a": raw(2)})
 
-    first, second = request.content.with_field("x", raw(7)), rewritten.content.with_field("x", raw(7))
+    first, second = (
+        request.content.with_field("x", lambda _: raw(7)),
+        rewritten.content.with_field("x", lambda _: raw(7)),
+    )
 
     assert read["a"] is first.fields["a"]  # not read again
     assert (b'{"a":2,"x":7}', {"a", "x"}) == (b"".join(second.pieces), set(second.fields))
@@ -66,7 +69,7 @@ def test_a_field_of_ours_does_not_count_as_one_that_stands_twice() -> None:
     """Whether a key stands twice is told by what came."""
     request = chat(b"{" + TURN + b"}")
 
-    assert None is request.content.with_field("stream_options", raw({"include_usage": True})).unknown
+    assert None is request.content.with_field("stream_options", lambda _: raw({"include_usage": True})).unknown
 
 
 def test_what_is_known_is_written_the_same_each_time() -> None:
@@ -75,7 +78,7 @@ def test_what_is_known_is_written_the_same_each_time() -> None:
     body = json.dumps({"messages": [user([{"type": "image_url", "image_url": {"url": url}}])]}).encode()
     request = chat(body)
 
-    contents = (request.content, request.content.with_field("x", raw(1)))
+    contents = (request.content, request.content.with_field("x", lambda _: raw(1)))
 
     first, second = (b"".join(pieces_of(content.written["messages"])) for content in contents)
 
