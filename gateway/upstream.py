@@ -47,6 +47,10 @@ class Patience:
     idle_s: float
     whole_s: float
 
+    def begins_within_s(self, stream: bool) -> float:
+        """How long an answer may take to begin, of which a stream was asked for, or not."""
+        return self.first_event_s if stream else self.whole_s
+
 
 class Reply(Protocol):
     """An answer that has begun. Its body is read once: by `read` or by `events`."""

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from discovery.records import AdmissionState, PeerId, Pulse
 from gateway.beliefs.doing import Doing
 from gateway.capacity.fair_share import Weight
+from gateway.capacity.lent import Lent, Work
 from gateway.capacity.line import LOOK_S, Line, Ticket
 from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state, retry_after_s
 from gateway.engines.engine_state import EngineState
@@ -128,6 +129,7 @@ class Door:
         self._busy_s, self._booked_at, self._began = 0.0, clock(), clock()
         self._state: EngineState | None = None  # of which `_room_there` was made
         self._room_there = Room(1)
+        self.lent = Lent(self._line)
 
     @property
     def load(self) -> EngineLoad:
@@ -296,6 +298,39 @@ class Door:
         if has_failed:  # the engine may be gone
             self.admit_waiting()
 
+    def lend(self, slots: int, call_back: Callable[[], None]) -> int | None:
+        """Lend so many slots (lent.py), of those that are free; the loan's number. None: nobody may take any now.
+
+        `call_back` is called as soon as somebody waits, or the engine has another room.
+        """
+        room = self._room
+        if self._spare or not room.is_ready or room.elsewhere or not self._line.is_empty:
+            return None
+        if slots > room.slots - self._line.inside - self._line.aside:
+            return None
+        loan = self.lent.lend(slots, call_back)
+        self._line.settle(room)
+        return loan
+
+    def used(self, loan: int, running: int, work: Work) -> None:
+        """Of the slots that were lent so many are used by now, and this was done in them since this was told last."""
+        self._book()
+        self._used_at = self._booked_at
+        self.lent.used(loan, running)
+        self._line.arrivals += work.arrivals
+        self.completions += work.completions
+        self.tokens_in += work.prompt_tokens
+        self.tokens_out += work.tokens
+        self._line.doing.tokens += work.prompt_tokens + work.tokens
+        self._busy_s += work.busy_s
+        self._let_in(self._room)
+
+    def got_back(self, loan: int) -> None:
+        """What was lent is free again, but for slots that are used still: those are once `used` tells it."""
+        self._book()
+        self.lent.end(loan)
+        self._let_in(self._room)
+
     def leave(self, turn: Turn) -> None:
         """A turn is gone, from the line or from inside: whoever is next may enter."""
         line, self._used_at = self._line, self._clock()
@@ -326,6 +361,7 @@ class Door:
 
     def _let_in(self, room: Room) -> None:
         if not self._line.is_empty:
+            self.lent.call_back()
             is_shut = bool(self._kept_shut())
             for turn in [turn for turn in self._line if is_shut and not turn.is_own]:
                 self._turn_away(turn)
@@ -346,7 +382,7 @@ class Door:
     @property
     def _is_empty(self) -> bool:
         """Whether nobody is inside, and nobody waits."""
-        return not self._line.inside and self._line.is_empty
+        return not (self._line.inside or self.lent) and self._line.is_empty
 
     @property
     def _room(self) -> Room:
@@ -356,6 +392,8 @@ class Door:
             self._book()
             self._state = state
             self._room_there = Room(max(1, state.slots), state.others, state.is_elastic, state.is_ready)
+            if not state.is_ready or state.others or state.slots < self._line.inside + self._line.aside:
+                self.lent.call_back()
         return self._room_there
 
     def _is_closed_to_others(self, room: Room) -> bool:
@@ -367,6 +405,7 @@ class Door:
         While the line is calm one job comes or goes, whose part of them is counted as if it had been inside, or not,
         since this was called last.
         """
-        now, inside, slots = self._clock(), self._line.inside, self._room_there.slots
+        now, slots = self._clock(), self._room_there.slots
+        inside = self._line.inside - self.lent.running  # whose time is told with them
         self._busy_s += (inside if inside < slots else slots) * (now - self._booked_at)
         self._booked_at = now

@@ -101,6 +101,7 @@ class Line(Generic[Place]):
         self._own: list[Place] = []
         self._others: list[Place] = []
         self.inside = self._others_inside = 0  # requests that have entered and not left
+        self.aside = 0  # free slots that are set aside (lent.py): nobody enters them here
         self.doing = Doing(gen=0)  # who waits, who is inside, and who came another way, as of the room settled last
         self._calm = -1  # so many may be inside while the line is calm; -1: it is not
         # While it is, so many may be inside where another peer's request enters; of others' so many, and of one peer's.
@@ -163,8 +164,8 @@ class Line(Generic[Place]):
             self._room, self._calm_limit = room, calm_limit(room, self.config)
             self._most_others = remote_slots(room.slots, self.config.reserve)
             self._most_of_one = peer_places(self._most_others)
-        self._calm = self._calm_limit if self.is_empty else -1
-        self._free = min(self._calm, room.slots - room.elsewhere)
+        self._calm = self._calm_limit - self.aside if self.is_empty else -1
+        self._free = min(self._calm, room.slots - room.elsewhere - self.aside)
 
     def is_calm(self, room: Room) -> bool:
         """Whether nobody is to be let in, and the line is not full. Only in the room in which it was settled last."""
@@ -266,11 +267,13 @@ class Line(Generic[Place]):
 
     def _lets_own_in(self, room: Room) -> bool:
         """Whether the first of our own enters, where no other peer's request goes before it."""
-        return not room.is_ready or may_start_local(self.inside, room)
+        return not room.is_ready or may_start_local(self.inside + self.aside, room)
 
     def _lets_others_in(self, room: Room) -> bool:
         """Whether the first of the others enters, whose peer has room."""
-        return may_start_remote(self.load(room), self.config, is_due=self._passed >= OWN_IN_A_ROW)
+        load = self.load(room)
+        load = load._replace(running=load.running + self.aside) if self.aside else load
+        return may_start_remote(load, self.config, is_due=self._passed >= OWN_IN_A_ROW)
 
     def _has_room_for(self, place: Place, room: Room | None = None) -> bool:
         """Whether as many of its peer's may be inside, in this room; None: as settled last."""

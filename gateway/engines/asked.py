@@ -53,6 +53,14 @@ class Way(msgspec.Struct, frozen=True, array_like=True):
     found_at: int = 0
 
 
+class Manner(msgspec.Struct, frozen=True, array_like=True):
+    """How an engine is sent all requests of one endpoint that have no headers of their own (Connections.send)."""
+
+    way: Way
+    lines: bytes
+    keep: bool
+
+
 class Hands(Protocol):
     """Another process of this peer, which asks in our place, and may pass the answer on by itself."""
 

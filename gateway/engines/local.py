@@ -176,6 +176,11 @@ class LocalEngine:
         return self._engine.in_flight if self._engine else 0
 
     @property
+    def direct(self) -> OpenAIEngine | None:
+        """The engine whom others may ask in our place (OpenAIEngine.manner); None where we stand between."""
+        return self._engine if isinstance(self._engine, OpenAIEngine) and not self._ids else None
+
+    @property
     def _place(self) -> Place | None:
         """Where the owner says that the engine runs; None: its address tells."""
         return None if self.config.place == "auto" else self.config.place

@@ -10,7 +10,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gateway.engines.address import Place, metrics_page_of, read_address
-from gateway.engines.asked import Asked, Began, Hands, Way
+from gateway.engines.asked import Asked, Began, Hands, Manner, Way
 from gateway.engines.engine_api import NO_ANSWER, NO_PAGE, EngineApi, MetricsPage, StillLoading, connections_to
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
@@ -152,6 +152,16 @@ class OpenAIEngine:
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float, hands: Hands | None = None
     ) -> Awaitable[Began]:
         """Send a request (see gateway.engines.asked.Asking)."""
+        way, lines, keep = self._sent(endpoint, headers)
+        if hands is not None:
+            return hands.send(way, lines, body, keep=keep, within_s=within_s)
+        return self._connections.send(lines, body, keep=keep, within_s=within_s)
+
+    def manner(self, endpoint: str) -> Manner | None:
+        """How it is sent a request, by whoever sends it; None where its body may have to be another."""
+        return None if endpoint in self.refused else Manner(*self._sent(endpoint, {}))
+
+    def _sent(self, endpoint: str, headers: Mapping[str, str]) -> tuple[Way, bytes, bool]:
         keep = self.state.family != "llamacpp"  # that closes them after a stream although it promises to keep them
         lines = None if headers else self._lines.get((endpoint, keep))
         if lines is None:
@@ -159,9 +169,7 @@ class OpenAIEngine:
             lines = self._connections.lines(self._path_of(endpoint), all_of_them, keep=keep)
             if not headers:
                 self._lines[endpoint, keep] = lines
-        if hands is not None:
-            return hands.send(self._way, lines, body, keep=keep, within_s=within_s)
-        return self._connections.send(lines, body, keep=keep, within_s=within_s)
+        return self._way, lines, keep
 
     def not_begun(self, error: Exception, within_s: float) -> UpstreamError:
         """What is told of a request that could not be sent, or did not begin to be answered."""

@@ -21,6 +21,11 @@ class TooLong:
     largest_context: int
 
 
+def room_tokens(prompt_tokens: int, max_tokens: int | None) -> int:
+    """Context that a prompt and the longest answer that its request allows need."""
+    return prompt_tokens + (max_tokens or 1)
+
+
 def least_tokens(prompt_tokens: int) -> int:
     """The fewest tokens that a prompt can have which is estimated at `prompt_tokens`."""
     return int(prompt_tokens * LEAST_SHARE)

@@ -12,6 +12,7 @@ from gateway.beliefs.columns import Column
 from gateway.beliefs.domains import LIKELY, Likely, Topics
 from gateway.beliefs.expected import Expected
 from gateway.models.names import Chain
+from gateway.models.needs import room_tokens
 from gateway.privacy.rules import Reach
 from gateway.routing.roster import BoolArray, Roster
 from gateway.routing.worth import Basis
@@ -51,7 +52,7 @@ class Query(msgspec.Struct, frozen=True, eq=False):
     @property
     def room_tokens(self) -> int:
         """Context that its prompt and the longest answer that it allows need."""
-        return self.prompt_tokens + (self.max_tokens or 1)
+        return room_tokens(self.prompt_tokens, self.max_tokens)
 
     @property
     def is_auto(self) -> bool:

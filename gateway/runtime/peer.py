@@ -96,6 +96,7 @@ from gateway.trust.observed import TOPICAL
 from gateway.upstream import Patience
 from gateway.workers.crew import Crew, how_many
 from gateway.workers.frames import LetsIn
+from gateway.workers.lending import Lending
 from profiler.encoder import OpenedOnce
 from profiler.qagate import QAGate
 
@@ -253,9 +254,10 @@ class Runtime:
         )  # fmt: skip
         self._pages = PagesWatching(Showing(running), secrets.token_hex(4), clock)
         app = ClientApp(dispatcher, pages_app(running, self._pages), client, keys, entry.is_owner, others)
+        self._lending = self._new_lending(dispatcher)
         self._client_server = (
             server(app, places_for_programs(self._descriptors), CLIENT_BOUNDS) if self._workers == 1
-            else Crew(app, self._descriptors, config.log_level, self._say, self._lets_in())
+            else Crew(app, self._descriptors, config.log_level, self._say, self._lets_in(), self._lending)
         )  # fmt: skip
         self._peer_server = self._new_peer_server(telemetry, patience)
         self._network.tunnels.adopt = self._peer_server.adopt
@@ -312,7 +314,17 @@ class Runtime:
 
     def _lets_in(self) -> LetsIn:
         """What workers are told."""
-        return LetsIn(0, self._config.client.callers, str(self._home.api_keys_file))
+        client = self._config.client
+        return LetsIn(0, client.callers, str(self._home.api_keys_file), client.body_limit_bytes)
+
+    def _new_lending(self, dispatcher: Dispatcher) -> Lending | None:
+        """Whoever gives workers standing orders; None where something has to see each request as it comes."""
+        if self._workers == 1 or self._config.learning.signs or self._tracing is not None:
+            return None
+        lending = Lending(dispatcher.by_order, self._workers)
+        self._network.gossip.watch(lending.look_again)
+        self._network.admission.watch(lending.look_again)
+        return lending
 
     def _workers_now(self) -> Workers | None:
         crew = self._client_server
@@ -418,6 +430,8 @@ class Runtime:
         self._own.changed()
         self._network.tell_admission(self._doors.admission)
         self._telling.engines(self._doors)
+        if self._lending is not None:
+            self._lending.look_again()
 
     def _are_engines_idle(self) -> bool:
         """Whether none has a job, of whomever."""

@@ -23,7 +23,8 @@ from gateway.serving.headers import Wishes, read_headers
 from gateway.serving.leaving import Came
 from gateway.serving.recording.outcomes import Outcomes
 from gateway.serving.recording.requests import RequestLog
-from gateway.serving.relaying import Client
+from gateway.serving.relaying import Client, server_timing
+from gateway.serving.standing.by_order import ByOrder
 from gateway.serving.translated import Adapters, Translated, fields_of, may_be_chat
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import RequestTrace, Tracing
@@ -83,6 +84,7 @@ class Dispatcher:
         queries = self.decider.queries
         outcomes = Outcomes(node, doors, peers, queries, telemetry, self._log, answered, clock)
         self._around = Around(self.decider, outcomes, node, doors, peers, clock, patience, course)
+        self.by_order = ByOrder(self._around, self._log, telemetry, keepalive_s)
 
     async def answer(
         self,
@@ -109,7 +111,7 @@ class Dispatcher:
             if trace:
                 trace.ended("", "refused", code)
             raise
-        timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
+        timing = server_timing(self._clock() - began)
         kept = KeptAlive(client, endpoint, timing, self._keepalive_s) if routed.request.stream else None
         asked, client = _Asked(came, timing, trace, kept), kept or client
         may_translate = may_be_chat(self._adapters, endpoint) and self._pinned_by(routed) is None

@@ -86,6 +86,11 @@ class Loan(msgspec.Struct, frozen=True, array_like=True):
     waiting: Mapping[str, str]  # headers of a stream that begins before anybody answers
 
 
+def server_timing(decided_s: float) -> dict[str, str]:
+    """The header that says how long it took to decide who answers."""
+    return {"server-timing": f"route;dur={decided_s * 1000:.2f}"}
+
+
 class Hands(Protocol):
     """Another process, that has a client's connection: it may ask an engine, and pass a good answer on by itself."""
 

@@ -85,6 +85,11 @@ class Recent:
         if self._room < 0:
             self._forget()
 
+    def forget(self, one: Recorded) -> None:
+        """It is as if it had not been added, or is not kept any more."""
+        if one in self._all:
+            self._all.remove(one)
+
     def ended(self, line: bytes, one: Recorded | None = None) -> None:
         """A request has its line of the route log, as JSON; `one`: as it was known while it ran."""
         (one or self.add(Recorded())).written = line

@@ -1,73 +1,84 @@
 """What a worker does with requests: it hands them to its owner, and carries out what the owner says."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
-from discovery.answer import Answer, ConnectionBroken
 from discovery.connections import Connections
 from gateway.client.entrance.callers import Entrance
-from gateway.engines.asked import Answering, Way
+from gateway.engines.asked import Way
 from gateway.engines.engine_api import connections_to
 from gateway.server.edge import until_gone
 from gateway.server.exchange import Exchange
-from gateway.serving.alive import KeptAlive
-from gateway.serving.relaying import Client, Loan, Relay
-from gateway.upstream import REPLY_LIMIT_BYTES, UpstreamError
 from gateway.wire.codec import Pieces
 from gateway.wire.errors import endpoint_of, error_event, whole_error
-from gateway.wire.tokens import Counted, Seen
-from gateway.workers.far import broken, failed
+from gateway.wire.request import encode_request
+from gateway.wire.tokens import Counted, Meter, Seen, asking_for_usage
+from gateway.workers.asking import Asking, EventsTold, Keeping, NotPassed
 from gateway.workers.frames import (
     Ask,
     Begin,
-    Broke,
+    CallBack,
     Came,
     Frame,
     FromOwner,
     GiveUp,
     Gone,
-    Heard,
-    Held,
     LeaveOff,
+    Order,
     Passed,
     Piece,
     Read,
     Took,
     Write,
 )
-from gateway.workers.heads import Telling
-from gateway.workers.reading import let_in
+from gateway.workers.heads import Telling, Told
+from gateway.workers.reading import Found, let_in
+from gateway.workers.taking import Taken, Taking
 
 # Of a body that is handed over with its head; more of it, and what is not there yet, comes piece by piece.
 WHOLE_BYTES = 1 << 20
 TAKEN_BYTES = 1 << 16  # of what the owner wrote, until it is told that the client took them
-HEARD_BYTES = 1 << 16  # of what a stream's client was sent, until the owner is told
 ENDED = "this peer has ended: ask again when it runs, or another peer"
 
 
 class Carrying:
     """A worker's app (gateway.server.turns.meeting). `say` sends a message to its owner."""
 
-    def __init__(self, say: Callable[[Frame], None]) -> None:
+    def __init__(self, say: Callable[[Frame], None], is_owner_behind: Callable[[], bool] = lambda: False) -> None:
+        """`is_owner_behind`: whether the owner has still to take much of what was said."""
         self._say = say
         self._under_way = dict[int, _Carried]()
         self._last = 0  # number of a request
         self._engines, self._heads = dict[Way, Connections](), Telling()
-        self.entrance: Entrance | None = None  # by which requests are let in; None: none is
+        self._taking = Taking(say, is_owner_behind)
+        self._entrance: Entrance | None = None  # by which requests are let in; None: none is
+        self._whole_bytes = WHOLE_BYTES
+
+    def let_in_by(self, entrance: Entrance, body_limit_bytes: int) -> None:
+        """Requests are let in and read from now on; with longer bodies none is."""
+        self._entrance, self._whole_bytes = entrance, min(WHOLE_BYTES, body_limit_bytes)
 
     async def meet(self, exchange: Exchange) -> None:
         """Have the owner answer a request."""
         self._last += 1
-        carried = self._under_way[self._last] = _Carried(self._last, exchange, self._say, self._connections)
+        carried = self._under_way[self._last] = _Carried(
+            self._last, exchange, exchange.body(self._whole_bytes), self._say, self._connections
+        )
         try:
-            await until_gone(carried.carry(self.entrance, self._heads), exchange)
+            await until_gone(carried.carry(self._entrance, self._heads, self._taking), exchange)
         finally:
             del self._under_way[carried.number]
 
     def hear(self, frame: FromOwner) -> None:
-        """What the owner says of a request."""
+        """What the owner says of a request, or of standing orders."""
+        if isinstance(frame, Order):
+            self._taking.stand(frame)
+            return
+        if isinstance(frame, CallBack):
+            self._taking.call_back(frame)
+            return
         carried = self._under_way.get(frame.number)
         if carried is not None:
             carried.hear(frame)
@@ -78,7 +89,8 @@ class Carrying:
             carried.exchange.task.cancel()
 
     def close(self) -> None:
-        """Close the connections to engines that are kept."""
+        """Close the connections to engines that are kept; all is answered, and told."""
+        self._taking.tell()
         for connections in self._engines.values():
             connections.close()
 
@@ -96,17 +108,18 @@ class _Carried:
         self,
         number: int,
         exchange: Exchange,
+        body: bytes | None,
         say: Callable[[Frame], None],
         connections: Callable[[Way], Connections],
     ) -> None:
         self.number, self.exchange = number, exchange
         self._say, self._connections = say, connections
-        self._body: bytes | None = None
+        self._body = body  # where all of it is there
         self._orders = deque[FromOwner]()
         self._ordered: asyncio.Future[None] | None = None
         self._taken = 0  # bytes of what the owner wrote, that it was not told of
         self._is_asking = self._leaves_off = False
-        self._asked: Loan | None = None  # on which its answer passes
+        self._asking: Asking | None = None  # by which its answer passes
 
     def hear(self, frame: FromOwner) -> None:
         """What the owner says of it, to be done in its order."""
@@ -130,14 +143,19 @@ class _Carried:
             has_started = self.exchange.has_started
             self._say(Passed(self.number, None, None, Seen(), 0, has_started, False, False, None))
 
-    async def carry(self, entrance: Entrance | None, heads: Telling) -> None:
-        """Hand it over, and do what the owner says until it is answered."""
-        exchange = self.exchange
-        self._body = body = exchange.body(WHOLE_BYTES)
-        read = None if entrance is None or body is None else let_in(entrance, exchange, body)
-        carrier, head = exchange.connection, heads.tell(exchange.head)
-        self._say(Came(self.number, head, exchange.anew, carrier.server, carrier.client, body, read))
+    async def carry(self, entrance: Entrance | None, heads: Telling, taking: Taking) -> None:
+        """Answer it by a standing order; else hand it over, and do what the owner says until it is answered."""
+        exchange, body = self.exchange, self._body
+        found = None if entrance is None or body is None else let_in(entrance, exchange, body)
+        is_handed_over = False
         try:
+            tried = None
+            if found is not None and (taken := taking.take(found)) is not None:
+                tried = await self._by_order(taken, taking)
+                if tried is None:
+                    return
+            is_handed_over = True
+            self._hand_over(heads.tell(exchange.head), found, tried)
             while not exchange.is_complete:
                 await self._do(await self._next())
         except asyncio.CancelledError:
@@ -145,8 +163,38 @@ class _Carried:
                 self._break_off()
             raise
         finally:
-            if not exchange.is_complete:
+            if is_handed_over and not exchange.is_complete:
                 self._say(Gone(self.number))
+
+    def _hand_over(self, head: Told | int, found: Found | None, tried: "_Tried | None") -> None:
+        exchange = self.exchange
+        carrier, read = exchange.connection, None if found is None else found.let_in
+        came = Came(self.number, head, exchange.anew, carrier.server, carrier.client, self._body, read)
+        if tried is not None:
+            came.has_tried, came.has_started = True, exchange.has_started
+        self._say(came)
+        if tried is not None:
+            if tried.heard is not None:
+                tried.heard.tell(self.number, self._say)
+            self._say(tried.outcome)
+
+    async def _by_order(self, taken: Taken, taking: Taking) -> "_Tried | None":
+        """Ask an engine for it, and pass the answer on: None. Else what came instead, which the owner has to judge."""
+        exchange, order, request = self.exchange, taken.order, taken.found.request
+        heard = Keeping() if request.stream else None
+        asking = self._asking = Asking(self.number, exchange, taken.loan, meter := Meter(request), heard)
+        body = encode_request(asking_for_usage(request), order.leave.engine_model)
+        manner, within_s = order.manner, order.patience.begins_within_s(request.stream)
+        outcome: NotPassed | None = None
+        try:
+            outcome = await asking.ask(self._connections(manner.way), manner, body, within_s)
+        finally:
+            if outcome is None:
+                is_whole = exchange.is_complete
+                taking.went(taken, "ok" if is_whole else "cancelled", asking.relay.first_event_at, meter.tokens)
+            else:
+                taking.went(taken, None, None, (0, 0))
+        return None if outcome is None else _Tried(outcome, heard)
 
     async def _next(self) -> FromOwner:
         while not self._orders:
@@ -176,66 +224,24 @@ class _Carried:
                     self._say(Piece(self.number, message["body"], not message["more_body"]))
 
     async def _ask(self, ask: Ask) -> None:
-        loan, exchange = ask.loan, self.exchange
-        self._asked, self._is_asking = loan, True
-        client: Client = exchange
-        exchange.extra, exchange.request_id, before = loan.extra, loan.request_id, exchange.sent
-        kept = None
-        if loan.keepalive_s is not None:
-            client = kept = KeptAlive(client, loan.terms.endpoint, loan.waiting, loan.keepalive_s)
-        heard = _Heard(self.number, self._say) if loan.hears else None
-        relay = Relay(loan.terms, Counted(), time.monotonic, heard)
-        outcome: Held | Broke | Passed | None = None
-        error: UpstreamError | None = None
+        """Ask an engine for it as the owner says, who hears in any case how it went."""
+        exchange, loan = self.exchange, ask.loan
+        heard = EventsTold(self.number, self._say) if loan.hears else None
+        asking = self._asking = Asking(self.number, exchange, loan, Counted(), heard)
+        outcome: NotPassed | None = None
+        self._is_asking = True
         try:
-            outcome = await self._pass_on(ask, relay, client)
-        except UpstreamError as caught:
-            error = caught.with_traceback(None)
+            body = self._whole(ask.body)
+            outcome = await asking.ask(self._connections(ask.manner.way), ask.manner, body, ask.within_s)
         except asyncio.CancelledError:
             if exchange.was_cancelled or not self._leaves_off:
                 raise
             exchange.task.uncancel()
         finally:
             self._is_asking = self._leaves_off = False
-            if kept is not None:
-                kept.close()
             if heard is not None and not exchange.is_complete:
                 heard.tell()
-            is_open = exchange.has_started and not client.has_started
-            if outcome is None:
-                counted = relay.counted
-                outcome = Passed(
-                    self.number, relay.first_event_at, counted.said, counted.seen, exchange.sent - before,
-                    client.has_started, exchange.is_complete, is_open, None if error is None else failed(error),
-                )  # fmt: skip
-            outcome.is_open = is_open
-            self._say(outcome)
-
-    async def _pass_on(self, ask: Ask, relay: Relay, client: Client) -> Held | Broke | None:
-        """Ask, and pass a good answer on: None. Raises UpstreamError where that breaks off."""
-        loan, answer = ask.loan, None
-        try:
-            answer = await self._connections(ask.way).send(
-                ask.lines, self._whole(ask.body), keep=ask.keep, within_s=ask.within_s
-            )
-            if answer.status != 200 or answer.headers.get("content-encoding", "identity") != "identity":
-                return await self._held(answer, loan)
-        except (TimeoutError, ConnectionBroken, OSError) as error:
-            return broken(self.number, error, is_open=False)
-        else:
-            reply = Answering(ask.way.url, loan.terms.stream, loan.patience, answer, answer.status)
-            await relay.pass_on(reply, client, loan.headers)
-            return None
-        finally:
-            if answer is not None:
-                answer.release()
-
-    async def _held(self, answer: Answer, loan: Loan) -> Held:
-        """An answer that the owner has to judge."""
-        body = answer.whole()
-        if body is None:
-            body = await answer.read(REPLY_LIMIT_BYTES, loan.patience.whole_s)
-        return Held(self.number, answer.status, answer.headers, body, False)
+            self._say(asking.passed() if outcome is None else outcome)
 
     def _whole(self, body: tuple[bytes | int, ...]) -> Pieces:
         came = memoryview(self._body or b"")
@@ -248,8 +254,8 @@ class _Carried:
             return
         endpoint = endpoint_of(exchange.path)
         exchange.keeps_alive = False
-        if exchange.has_started and self._asked is not None and self._asked.terms.stream:
-            event = error_event(endpoint, self._asked.request_id, 1, message=ENDED, code="stopping", said=None)
+        if exchange.has_started and self._asking is not None and (loan := self._asking.loan).terms.stream:
+            event = error_event(endpoint, loan.request_id, 1, message=ENDED, code="stopping", said=None)
             exchange.write(event, more=False)
             return
         if exchange.has_started:
@@ -260,21 +266,8 @@ class _Carried:
         exchange.write(body, more=False)
 
 
-class _Heard:
-    """What a stream's client was sent, told to the owner now and then (gateway.serving.relaying.Hears)."""
+class _Tried(NamedTuple):
+    """What came of a request that was asked by an order, and what its client was sent."""
 
-    def __init__(self, number: int, say: Callable[[Frame], None]) -> None:
-        self._number, self._say = number, say
-        self._events, self._size = list[bytes](), 0
-
-    def add(self, events: bytes) -> None:
-        self._events.append(events)
-        self._size += len(events)
-        if self._size > HEARD_BYTES:
-            self.tell()
-
-    def tell(self) -> None:
-        """Tell all that was not told yet."""
-        if self._events:
-            self._say(Heard(self._number, b"".join(self._events)))
-            self._events, self._size = [], 0
+    outcome: NotPassed
+    heard: Keeping | None

@@ -14,6 +14,7 @@ from gateway.server.listeners import CLIENT_BOUNDS, GRACE_S, SAY_SO_S, Server, p
 from gateway.server.turns import Turns, meeting
 from gateway.workers.answering import Answering
 from gateway.workers.frames import LetsIn, Stop
+from gateway.workers.lending import Lending
 
 AUTO_CORES, AUTO_WORKERS = 8, 4  # from so many cores on `auto` means so many workers
 AGAIN_S = 0.1  # s until one that ended is replaced; twice as long each time, until one lives
@@ -47,15 +48,17 @@ class Crew:
         level: str,
         say: Callable[[str], None],
         lets_in: LetsIn | None = None,
+        lending: Lending | None = None,
     ) -> None:
         """`descriptors`: how many files a worker may open. `say` tells the person at this machine.
 
-        `lets_in`: who may ask, so that workers can let them in and read what they ask; None: the app does.
+        `lets_in`: who may ask, so that workers can let them in and read what they ask; None: the app does. `lending`:
+        whoever gives them standing orders.
         """
         self._stopped = asyncio.Event()
         self.wanted = self.ended = 0
         self._app, self._meet, self._descriptors, self._level, self._say = app, meeting(app), descriptors, level, say
-        self._turns, self._lets_in = Turns(), lets_in
+        self._turns, self._lets_in, self._lending = Turns(), lets_in, lending
         self._workers = set[_Worker]()
         self._here = dict[socket.socket, Server]()  # by listener, where no worker lived
 
@@ -139,7 +142,7 @@ class Crew:
 
     async def _started(self, listener: socket.socket) -> "_Worker":
         """A worker at this listener, with a stream of messages to it. Raises OSError, ValueError."""
-        answering = Answering(self._meet, self._turns)
+        answering = Answering(self._meet, self._turns, self._lending)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
@@ -171,6 +174,10 @@ class Crew:
             for task in late:
                 task.cancel()
             await asyncio.wait(late, timeout=SAY_SO_S)
+        if all(one.done() for one in ending):  # what they said last is heard
+            await asyncio.wait(
+                [asyncio.create_task(worker.answering.has_ended()) for worker in workers], timeout=SAY_SO_S
+            )
         for worker in workers:
             worker.answering.link.close()
         await asyncio.wait(ending, timeout=END_S)

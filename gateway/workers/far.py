@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from discovery.answer import ConnectionBroken, Sink
-from gateway.engines.asked import Began, Way
+from gateway.engines.asked import Began, Manner, Way
 from gateway.server.exchange import Exchange
 from gateway.server.fields import Head
 from gateway.serving.relaying import Loan, Relay, Terms
@@ -69,16 +69,21 @@ class FarExchange(Exchange):
     _untaken = 0  # bytes
     _caught_up: asyncio.Event | None = None
     _hands: "FarHands | None" = None
+    _tried: list[Heard | Held | Broke | Passed] | None = None  # what came of it that its worker asked by an order
 
     def __init__(self, came: Came, head: Head, say: Callable[[Frame], None], over: Callable[[int], None]) -> None:
         super().__init__(_Carrier(came, over), head, came.anew, came.body)
         self._number, self._say = came.number, say
         self._awaits_word = False  # its worker says that itself, when a piece is asked for
-        self.came, self.let_in = came.body, came.let_in
+        self.came, self.let_in, self._has_begun = came.body, came.let_in, came.has_started
+        if came.has_tried:
+            self._tried = []
 
     def hear(self, frame: Frame) -> None:
         """A message of its worker."""
         match frame:
+            case Passed() | Held() | Broke() | Heard() if self._tried is not None:
+                self._tried.append(frame)
             case Passed() | Held() | Broke():
                 if self._hands is not None:
                     self._hands.hear(frame)
@@ -117,7 +122,18 @@ class FarExchange(Exchange):
             self._caught_up = asyncio.Event()
             await self._caught_up.wait()
 
+    def took_up(self) -> bool:
+        """Whether what came of it by an order was heard now, as if it had just been asked."""
+        if (tried := self._tried) is None:
+            return False
+        self._tried, self._has_begun = None, False
+        for frame in tried:
+            self.hear(frame)
+        return True
+
     def begin(self, status: int, lines: bytes, length: int | None) -> None:
+        if self._has_begun:  # by an order, and who answers now has not taken that up
+            self.has_started = True
         if self.has_started:
             raise RuntimeError("the answer has begun already")
         self.has_started = True
@@ -173,7 +189,8 @@ class FarHands:
     async def send(self, way: Way, lines: bytes, body: Pieces, *, keep: bool, within_s: float) -> Began:
         """See gateway.engines.asked.Hands. Raises UpstreamError too: of an answer that broke off."""
         self._coming, self.is_asking = asyncio.get_running_loop().create_future(), True
-        self._say(Ask(self._number, way, lines, self._spared(body), keep, within_s, self._loan()))
+        if not self._exchange.took_up():
+            self._say(Ask(self._number, Manner(way, lines, keep), self._spared(body), within_s, self._loan()))
         try:
             return self._answer(await self._coming)
         except asyncio.CancelledError:

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from gateway.client.entrance.callers import Callers, LetIn
-from gateway.engines.asked import Way
+from gateway.engines.asked import Manner
 from gateway.serving.relaying import Loan
+from gateway.serving.standing.orders import Entered, Leave, Went
+from gateway.upstream import Patience
 from gateway.wire.tokens import Seen
 from gateway.workers.heads import Told
 
@@ -31,6 +33,8 @@ class Came(Frame, tag=0):
     client: tuple[str, int] | None
     body: bytes | None
     let_in: LetIn | None = None  # what was found out of it (reading.py), with the body
+    has_tried: bool = False  # it was asked by a standing order: what came of that follows, as if there had been an Ask
+    has_started: bool = False  # and the client has the head of an answer
 
 
 class Piece(Frame, tag=1):
@@ -107,6 +111,17 @@ class Logged(Frame, tag=8):
     text: str
 
 
+class Done(Frame, tag=9):
+    """What was done by the standing order of this number since the last of these."""
+
+    entered: list[Entered]
+    went: list[Went]
+    running: int  # requests that are not answered yet
+    most: int  # of them, at once
+    at: float  # s of the machine's monotonic clock
+    is_back: bool  # it was called back, and no more are taken
+
+
 class Begin(Frame, tag=20):
     """The head of an answer (Exchange.begin)."""
 
@@ -133,10 +148,8 @@ class Ask(Frame, tag=23):
     `body`: pieces; a number stands for so many bytes of the request's own body, from its beginning.
     """
 
-    way: Way
-    lines: bytes
+    manner: Manner
     body: tuple[bytes | int, ...]
-    keep: bool
     within_s: float
     loan: Loan
 
@@ -158,10 +171,28 @@ class LetsIn(Frame, tag=27):
 
     callers: Callers
     keys_file: str
+    body_limit_bytes: int  # of a longer body nobody reads more
 
 
-FromWorker = Came | Piece | Gone | Took | Held | Broke | Passed | Heard | Logged
-FromOwner = Begin | Write | Read | Ask | LeaveOff | GiveUp | Stop | LetsIn
+class Order(Frame, tag=28):
+    """A standing order, by this number (gateway/serving/standing/orders.py): at most so many requests at once.
+
+    Once more by the same number: from now on so. It stands until it is called back.
+    """
+
+    leave: Leave
+    manner: Manner
+    patience: Patience
+    keepalive_s: float  # without an event, until a stream gets a comment (alive.py)
+    slots: int
+
+
+class CallBack(Frame, tag=29):
+    """The order of this number stands no more."""
+
+
+FromWorker = Came | Piece | Gone | Took | Held | Broke | Passed | Heard | Logged | Done
+FromOwner = Begin | Write | Read | Ask | LeaveOff | GiveUp | Stop | LetsIn | Order | CallBack
 FROM_WORKER: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 FROM_OWNER: msgspec.msgpack.Decoder[FromOwner] = msgspec.msgpack.Decoder(FromOwner)
 _encode = msgspec.msgpack.Encoder().encode

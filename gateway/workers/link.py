@@ -13,6 +13,7 @@ class Link(asyncio.Protocol):
     """Says messages, and has those that come heard in their order; `lost` is called once when it has ended."""
 
     _transport: asyncio.Transport
+    is_full = False  # the other end has still to take much of what was said
 
     def __init__(
         self, decoder: msgspec.msgpack.Decoder[Any], heard: Callable[[Any], None], lost: Callable[[], None]
@@ -41,6 +42,12 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods but not the base class
+
+    def pause_writing(self) -> None:
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        self.is_full = False
 
     def data_received(self, data: bytes) -> None:
         for message in self._frames.feed(data):

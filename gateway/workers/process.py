@@ -31,7 +31,7 @@ def main(listener: int, link: int, files: int, level: str) -> None:
 
 async def _serve(listener: socket.socket, connection: socket.socket, files: int, level: str) -> None:
     link: Link
-    carrying = Carrying(lambda frame: link.say(frame))
+    carrying = Carrying(lambda frame: link.say(frame), lambda: link.is_full)
     serving = server(carrying, places_for_programs(files), CLIENT_BOUNDS)
     serving.grace_s = inf  # the owner sees to it
     lost = asyncio.Event()
@@ -40,7 +40,8 @@ async def _serve(listener: socket.socket, connection: socket.socket, files: int,
         if isinstance(frame, Stop):
             serving.stop()
         elif isinstance(frame, LetsIn):
-            carrying.entrance = Entrance(frame.callers, ApiKeys(Path(frame.keys_file)), lambda token: False)
+            entrance = Entrance(frame.callers, ApiKeys(Path(frame.keys_file)), lambda token: False)
+            carrying.let_in_by(entrance, frame.body_limit_bytes)
         else:
             carrying.hear(frame)
 
@@ -57,6 +58,8 @@ async def _serve(listener: socket.socket, connection: socket.socket, files: int,
         carrying.end()
         await asyncio.wait(until, timeout=SAY_SO_S)
     carrying.close()
+    link.close()
+    await asyncio.wait([asyncio.create_task(lost.wait())], timeout=SAY_SO_S)  # until all is sent
     for task in ended:  # the bug that ended serving
         task.result()
 

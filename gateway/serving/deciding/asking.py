@@ -15,7 +15,7 @@ def of_ours(routed: Routed, candidate: Candidate, reason: str, by: Served, began
     body = encode_request(request, by.model, engine.state.continuing if request.continues else {})
     upstream = by.over(engine, is_own=not wishes.as_peer)
     return Target(
-        upstream, body, candidate.model, _named(request, candidate), _told(candidate, reason), began, wishes.passed
+        upstream, body, candidate.model, named(request, candidate), shown(candidate, reason), began, wishes.passed
     )
 
 
@@ -25,16 +25,16 @@ def of_peer(
     """Another peer, which gets what may `travel`."""
     request, model = routed.request, candidate.model
     body = delegation(request.endpoint, candidate.agent, model, travel, continues=request.continues)
-    return Target(upstream, body, model, _named(request, candidate), _told(candidate, reason), began)
+    return Target(upstream, body, model, named(request, candidate), shown(candidate, reason), began)
 
 
-def _named(request: Request, candidate: Candidate) -> str:
-    """What the answer is to call the model: as it was asked for, if one was."""
+def named(request: Request, candidate: Candidate) -> str:
+    """What an answer is to call the model: as it was asked for, if one was."""
     return candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
 
 
-def _told(candidate: Candidate, reason: str) -> dict[str, str]:
-    """Headers."""
+def shown(candidate: Candidate, reason: str) -> dict[str, str]:
+    """Headers that tell a client who answers."""
     return {
         "x-ppai-peer": candidate.peer_name,
         "x-ppai-model": candidate.model,

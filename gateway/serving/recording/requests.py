@@ -38,6 +38,10 @@ class RequestLog:
             Recorded(self._wall_clock(), request_id, request.endpoint, asked, choice.reason, decided, choice.among)
         )
 
+    def forget(self, recorded: Recorded) -> None:
+        """It is begun anew."""
+        self._recent.forget(recorded)
+
     def ended(
         self, recorded: Recorded, routed: Routed, choice: Choice, done: Done, *, is_left: bool, is_continued: bool
     ) -> Line:

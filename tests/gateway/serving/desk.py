@@ -109,11 +109,13 @@ async def desk(
     rules: tuple[Rule, ...] = (),
     tracing: tuple[Tracing | None, Tracing | None] = (None, None),
     alone: bool = False,
+    only: bool = False,
 ) -> AsyncIterator[Desk]:
     """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
 
     `slots`: of ada's engine; 0: it does not say. Without `trusted` ben's network is open, and he refuses fields of
-    engines, as a peer of an older version does. `tracing`: hers and his. `alone`: they have not met yet.
+    engines, as a peer of an older version does. `tracing`: hers and his. `alone`: they have not met yet. `only`: whom
+    nobody competes with is chosen without a plan, as in a real peer.
     """
     async with (
         answering_peer(home / "ben", theirs, their_slots, trusted, 1.0, tracing[1]) as ben,
@@ -121,7 +123,10 @@ async def desk(
         ready_engine(mine or ScriptedEngine(url="http://127.0.0.1:9"), slots) as engine,
     ):
         beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
-        node = WatchedNode("ada", me.gossip, me.admission, policy(SchedulerConfig(exploration=0.0)), beliefs, rng)
+        config = SchedulerConfig(exploration=0.0)
+        node = WatchedNode(
+            "ada", me.gossip, me.admission, policy(config), beliefs, rng, None, None, config if only else None
+        )
         door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
         node.serve(own_agents([OwnEngine(engine.name, WHOLE, engine.state)], Profiles(home / "profiles.json").of))
         node.count_own([door.doing], 0.0)

@@ -11,6 +11,7 @@ from gateway.server.turns import Turns, meeting
 from gateway.workers.answering import Answering
 from gateway.workers.carrying import Carrying
 from gateway.workers.frames import FROM_OWNER
+from gateway.workers.lending import Lending
 from gateway.workers.link import Link
 from tests.gateway.server.serving import Served, serving
 
@@ -34,9 +35,9 @@ class Wire(asyncio.Transport):
         asyncio.get_running_loop().call_soon(self.other.connection_lost, None)
 
 
-def pair(app: Any) -> tuple[Carrying, Answering]:
+def pair(app: Any, lending: Lending | None = None) -> tuple[Carrying, Answering]:
     """A worker, and what answers its requests by `app`."""
-    answering, ours, theirs = Answering(meeting(app), Turns()), Wire(), Wire()
+    answering, ours, theirs = Answering(meeting(app), Turns(), lending), Wire(), Wire()
     link: Link
     carrying = Carrying(lambda frame: link.say(frame))
     link = Link(FROM_OWNER, carrying.hear, carrying.end)

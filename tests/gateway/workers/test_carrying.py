@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.engines.asked import Way
+from gateway.engines.asked import Manner, Way
 from gateway.server.exchange import Exchange
 from gateway.server.fields import Head
 from gateway.server.flow import FlowControl
@@ -22,6 +22,8 @@ from tests.gateway.serving.forwarding import TEXT, forward
 from tests.gateway.workers.asking import asking
 from tests.gateway.workers.pair import working
 from tests.gateway.workers.test_frames import LOAN
+
+LINES = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -157,7 +159,7 @@ async def test_what_is_left_off_before_it_began_is_not_asked() -> None:
     async with ScriptedEngine().serving() as engine, serving(carrying) as served:  # type: ignore[arg-type]
         reader, writer = await served.say(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
         await until(lambda: bool(said))
-        asking = Ask(1, Way(engine.url), b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n", (2,), True, 5.0, LOAN)
+        asking = Ask(1, Manner(Way(engine.url), LINES, True), (2,), 5.0, LOAN)
         for order in (asking, LeaveOff(1), Begin(1, 200, b"content-length: 2\r\n", 2, False), Write(1, b"no", False)):
             carrying.hear(order)
         answer = await asyncio.wait_for(reader.read(), 5)
@@ -178,11 +180,11 @@ async def test_a_head_counts_as_told_only_with_its_request() -> None:
     said = list[Frame]()
     carrying, head = Carrying(said.append), Head("POST", b"/", "1.1", [(b"host", b"x")], True)
     carrier: Any = SimpleNamespace(server=None, client=None, flow=FlowControl(asyncio.Transport()))
-    carrying.entrance = Broken()  # type: ignore[assignment]
+    carrying.let_in_by(Broken(), 1024)  # type: ignore[arg-type]
     with pytest.raises(ZeroDivisionError):
         await carrying.meet(Exchange(carrier, head, body=b"{}"))
 
-    carrying.entrance = None
+    carrying._entrance = None
     going = asyncio.create_task(carrying.meet(exchange := Exchange(carrier, head, body=b"{}")))
     await until(lambda: bool(said))
     exchange.is_gone = True

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from gateway.client.api_keys import ApiKeys
-from gateway.client.entrance.callers import Callers, Entrance, LetIn
+from gateway.client.entrance.callers import Callers, Entrance
 from gateway.server.exchange import Exchange
 from gateway.server.fields import Head
 from gateway.wire.reading.elsewhere import to_tell
 from gateway.wire.request import QUICK_CHAT_BYTES, read_request
-from gateway.workers.reading import let_in
+from gateway.workers.reading import Found, let_in
 
 CHAT, HOST = "/v1/chat/completions", ("host", "localhost")
 BODY = b'{"messages":[{"role":"user","content":"hi"}],"model":"m"}'
 
 
-def at_the_door(home: Path, *headers: tuple[str, str], body: bytes = BODY, path: str = CHAT) -> LetIn | None:
+def at_the_door(home: Path, *headers: tuple[str, str], body: bytes = BODY, path: str = CHAT) -> Found | None:
     """What is found of a request."""
     keys = ApiKeys(home / "api_keys.json", count().__next__)
     entrance = Entrance(Callers("127.0.0.1", (), (), is_open=False), keys, lambda token: False)
@@ -39,7 +39,7 @@ async def test_what_is_right_is_let_in_and_read(tmp_path: Path) -> None:
     assert ("r1", "phone", to_tell(read_request("chat/completions", BODY, "s"))) == (
         found.request_id,
         found.key,
-        found.read.asks,
+        found.let_in.read.asks,
     )
 
 
