@@ -82,8 +82,7 @@ class Reading(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_between and self._answering is None and (known := self._heads.find(data)) is not None:
-            if behind := self._known(*known):
-                self._parse(behind)
+            self._known(*known)
         elif self._is_refused:
             self._dropped_bytes += len(data)
             if self._dropped_bytes > self._bounds.dropped_bytes:
@@ -93,23 +92,25 @@ class Reading(asyncio.Protocol):
         else:
             self._parse(data)
 
-    def _known(self, head: Head, anew: Anew | None, size: int, data: bytes) -> bytes:
-        """A request whose head is known; `data` came behind that: what of it is no more of its body.
+    def _known(self, head: Head, anew: Anew | None, size: int, data: bytes) -> None:
+        """A request whose head is known; `data` came behind that.
 
         `anew`: headers whose values are others than the head had. `size`: of its body.
         """
-        if len(data) < size:
+        came = len(data)
+        if came < size:
             self._await_body(Exchange(self, head, anew))
             self._uncounted, self._is_between = size, False
-            return self._count(data)
-        body, behind = data[:size], data[size:]
-        self._reading = exchange = Exchange(self, head, anew, body)
+            self._count(data)
+            return
+        self._reading = exchange = Exchange(self, head, anew, data if came == size else data[:size])
         self._dropped_bytes = self._unparsed = 0
         self._head_until = self._place.idle_since = None
         if size > READ_AHEAD_BYTES:
             self.flow.pause_reading()
         self.answer(exchange)
-        return behind
+        if came > size:
+            self._parse(data[size:])
 
     def _count(self, data: bytes) -> bytes:
         """Of a body behind a known head; what is no more of it."""

@@ -35,7 +35,7 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._begun = 0  # in this turn
+        self._begun = 0  # whose tasks have not run yet: they do so in the next turn
         self._waiting = deque[_Waiting]()
 
     def begin(self, exchange: Exchange, meet: Meet, under_way: UnderWay) -> None:
@@ -44,17 +44,32 @@ class Turns:
             self._waiting.append(_Waiting(exchange, meet, under_way))
             return
         loop = asyncio.get_running_loop()
-        if self._begun == 0:
-            loop.call_soon(self._next)
-        self._begun += 1
-        exchange.task = task = loop.create_task(_met(exchange, meet, under_way))
+        exchange.task = task = loop.create_task(self._met(exchange, meet, under_way))
         under_way.add(task)
+        self._begun += 1
+        if self._begun == AT_ONCE:
+            loop.call_soon(self._next)
 
     def _next(self) -> None:
-        """The next turn, which those that wait have first."""
+        """The next turn, behind all that were begun: those that wait have it first."""
         waiting, self._begun = self._waiting, 0
         for _ in range(min(AT_ONCE, len(waiting))):
             self.begin(*waiting.popleft())
+
+    async def _met(self, exchange: Exchange, meet: Meet, under_way: UnderWay) -> None:
+        """Have a request answered, to its end; its task, which is this one, is then no longer under way."""
+        if self._begun:
+            self._begun -= 1
+        try:
+            await meet(exchange)
+        except asyncio.CancelledError:  # who serves it cancelled it, and it has told its client
+            pass
+        except Exception:
+            log.exception("bug=app")
+        if not exchange.is_complete and not exchange.is_gone:
+            log.error("bug=answer_without_end started=%s", exchange.has_started)
+            exchange.give_up()
+        under_way.discard(exchange.task)
 
 
 class _Waiting(NamedTuple):
@@ -63,17 +78,3 @@ class _Waiting(NamedTuple):
     exchange: Exchange
     meet: Meet
     under_way: UnderWay
-
-
-async def _met(exchange: Exchange, meet: Meet, under_way: UnderWay) -> None:
-    """Have a request answered, to its end; its task, which is this one, is then no longer under way."""
-    try:
-        await meet(exchange)
-    except asyncio.CancelledError:  # who serves it cancelled it, and it has told its client
-        pass
-    except Exception:
-        log.exception("bug=app")
-    if not exchange.is_complete and not exchange.is_gone:
-        log.error("bug=answer_without_end started=%s", exchange.has_started)
-        exchange.give_up()
-    under_way.discard(exchange.task)

@@ -315,7 +315,7 @@ async def test_work_ends_when_its_client_hangs_up_and_needs_no_second_task(body:
         await ended.wait()
 
     beside.discard(cast(asyncio.Task[Any], asyncio.current_task()))
-    assert ["_met"] == [task.get_coro().__qualname__ for task in beside]
+    assert ["Turns._met"] == [task.get_coro().__qualname__ for task in beside]
 
 
 async def test_work_for_who_has_left_already_ends() -> None:
