@@ -84,14 +84,13 @@ class Connection(asyncio.Protocol):
         """Send a request; its answer fills as it comes. `lines`: of its head, but for the length of a body."""
         answer = self._answer = Answer(self)
         self._is_fresh, self._unparsed = True, 0
-        size = len(body[0]) if len(body) == 1 else sum(map(len, body))
-        head = b"%bcontent-length: %d\r\n\r\n" % (lines, size) if body else lines + b"\r\n"
+        self._sent_bytes = size = sum(map(len, body))
+        ends = b"content-length: %d\r\n\r\n" % size if body else b"\r\n"
         if size <= SLICE_BYTES:
-            self._sent_bytes = size
-            self._transport.write(b"".join((head, *body)))
+            self._transport.write(b"".join((lines, ends, *body)))
         else:
             self._sent_bytes = 0
-            self._transport.write(head)
+            self._transport.write(lines + ends)
             self._unsent = _slices(body)
             self._send_on()
         return answer

@@ -42,7 +42,9 @@ def estimated_tokens(texts: Sequence[str]) -> int:
     length = len(text)
     if length <= SAMPLE_LENGTH:
         return int(_tokens(text)) + 1
-    sample = "\n".join([text[at : at + _WINDOW] for at in range(0, length - _WINDOW, length // _WINDOWS)])
+    step = length // _WINDOWS
+    windows = map(slice, range(0, length - _WINDOW, step), range(_WINDOW, length, step))
+    sample = "\n".join(map(text.__getitem__, windows))
     return int(_tokens(sample) * length / len(sample)) + 1
 
 

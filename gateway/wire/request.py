@@ -189,6 +189,8 @@ def _with_what_is_seldom_said(
 
 def is_quickly_read(endpoint: str, body: bytes, may_leave: bool) -> bool:
     """Whether reading it holds up nobody; else a thread should do it. What `may_leave` this machine is read twice."""
+    if len(body) <= QUICK_BYTES:
+        return True
     quick_bytes = QUICK_CHAT_BYTES if endpoint == "chat/completions" and not may_leave else QUICK_BYTES
     return not takes_long(body, quick_bytes)
 
