@@ -251,6 +251,10 @@ class Node:
             return None, None
         return self._alone.choice(query, self._seen_roster(now), self._others, now, rows)
 
+    def alone_each(self, queries: Sequence[Query], now: float) -> list[Choice] | None:
+        """The same of queries of one kind that go to an engine of ours (Alone.each)."""
+        return None if self._alone is None else self._alone.each(queries, self._seen_roster(now), now)
+
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""
         return self._policy.plan(query, self.view(query, now), now, self._rng)

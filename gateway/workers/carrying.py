@@ -180,7 +180,7 @@ class _Carried:
 
     async def _by_order(self, taken: Taken, taking: Taking) -> "_Tried | None":
         """Ask an engine for it, and pass the answer on: None. Else what came instead, which the owner has to judge."""
-        exchange, order, request = self.exchange, taken.order, taken.found.request
+        exchange, order, request = self.exchange, taken.order, taken.request
         heard = Keeping() if request.stream else None
         asking = self._asking = Asking(self.number, exchange, taken.loan, meter := Meter(request), heard)
         body = encode_request(asking_for_usage(request), order.leave.engine_model)

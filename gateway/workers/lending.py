@@ -91,8 +91,8 @@ class Lender:
         given.used = now
         given.standing.door.used(given.loan, frame.running, work)
         given.count(frame.most)
-        for entered in frame.entered:
-            begun[entered.number] = by_order.entered(given.standing, entered)
+        for entered, one in zip(frame.entered, by_order.entered(given.standing, frame.entered), strict=True):
+            begun[entered.number] = one
         for went in frame.went:
             one = begun.pop(went.number)
             if went.status is None:

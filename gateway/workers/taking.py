@@ -7,38 +7,27 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import msgspec
+
+from gateway.models.needs import room_tokens
 from gateway.serving.relaying import Loan, Terms, server_timing
 from gateway.serving.standing.orders import Entered, How, Kind, Went, kind_of
+from gateway.wire.request import Request
 from gateway.workers.frames import CallBack, Done, Frame, Order
 from gateway.workers.reading import Found
 
 TELL_S = 0.01  # s for which what was done waits for more of it
 
 
-class Taken:
+class Taken(msgspec.Struct, frozen=True, eq=False):
     """A request that was taken, until it went somehow. `began`: when it was to be asked."""
 
-    __slots__ = ("began", "found", "held", "number", "order")
-
-    def __init__(self, held: "_Held", number: int, found: Found) -> None:
-        self.held, self.order, self.number, self.found = held, held.order, number, found
-        self.began = time.monotonic()
-
-    @property
-    def decided_s(self) -> float:
-        """How long it took to decide that it may be."""
-        return self.began - self.found.began - self.found.read_s
-
-    @property
-    def loan(self) -> Loan:
-        """What is known of its answer before it comes."""
-        order, leave, found = self.order, self.order.leave, self.found
-        request, name, timing = found.request, found.request_id, server_timing(self.began - found.began)
-        cost_s = leave.forecast.cost_s(request.prompt_tokens, request.max_tokens)
-        headers = {**timing, **leave.shown, "x-ppai-cost-s": f"{cost_s:.4f}", "x-ppai-attempts": "1"}
-        keepalive_s = order.keepalive_s if request.stream else None
-        terms = Terms(request.endpoint, request.stream, request.include_usage, leave.model, leave.shown_model)
-        return Loan(terms, order.patience, headers, {"x-request-id": name}, name, False, keepalive_s, timing)
+    held: "_Held"
+    order: Order
+    number: int
+    request: Request
+    loan: Loan  # what is known of its answer before it comes
+    began: float
 
 
 class Taking:
@@ -69,25 +58,33 @@ class Taking:
         """Take a request; None: no order stands for it, or no slot is free."""
         if not found.is_plain or not self._by_kind:
             return None
-        held = self._by_kind.get(kind_of(found.request))
+        request = found.request
+        held = self._by_kind.get(kind_of(request))
         if held is None or held.running >= held.order.slots or self._is_behind():
             return None
-        if not held.order.leave.has_room(found.request):
+        order, prompt_tokens, max_tokens = held.order, request.prompt_tokens, request.max_tokens
+        if room_tokens(prompt_tokens, max_tokens) > order.leave.context_tokens:
             return None
-        held.running += 1
-        if held.running > held.most:
-            held.most = held.running
-        self._last += 1
-        taken, request = Taken(held, self._last, found), found.request
+        began, stream, name = time.monotonic(), request.stream, found.request_id
+        self._last = number = self._last + 1
+        held.running = running = held.running + 1
+        held.most = max(held.most, running)
         held.entered.append(
             Entered(
-                self._last, found.request_id, request.prompt_tokens, request.max_tokens, request.session,
-                request.stream, request.content.size_bytes, found.read_s, taken.decided_s, taken.began,
+                number, name, prompt_tokens, max_tokens, request.session, stream, request.content.size_bytes,
+                found.read_s, began - found.began - found.read_s, began,
             )
         )  # fmt: skip
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TELL_S, self.tell)
-        return taken
+        leave, timing = order.leave, server_timing(began - found.began)
+        cost_s = leave.forecast.cost_s(prompt_tokens, max_tokens)
+        headers = {**timing, **leave.shown, "x-ppai-cost-s": f"{cost_s:.4f}", "x-ppai-attempts": "1"}
+        loan = Loan(
+            Terms(request.endpoint, stream, request.include_usage, leave.model, leave.shown_model), order.patience,
+            headers, {"x-request-id": name}, name, False, order.keepalive_s if stream else None, timing,
+        )  # fmt: skip
+        return Taken(held, order, number, request, loan, began)
 
     def went(
         self,

@@ -3,7 +3,7 @@
 Says None where that is not so: then everybody is weighed (policies.py), which decides the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from discovery.records import PeerId
 from gateway.beliefs.belief import Belief
@@ -54,6 +54,28 @@ class Alone:
             return None, None
         lot = self._rng.random()
         return self._idle(query, scored, who, others, now, rows, lot), lot
+
+    def each(self, queries: Sequence[Query], scored: ScoredRoster, now: float) -> list[Choice] | None:
+        """The choices of the one engine of ours that may answer queries of one kind, all on one look at it.
+
+        None: there is no such one. Each query has room in its context.
+        """
+        who = led(queries[0], scored.roster)
+        if who is None or (only := who.only) is None or not only.is_own:
+            return None
+        row, peer, queue, agent, *_ = only
+        expected, is_cold = self._beliefs[queue].expected_here(now), self._loading.is_cold(peer, agent)
+        found = list[Choice]()
+        for query in queries:
+            warm_row, warm_tokens = self._held(query, scored.roster, now)
+            found.append(
+                only_choice(
+                    query, scored, only, who.excluded, expected, self._config,
+                    self._beliefs.output_tokens(query.category, query.max_tokens),
+                    warm_tokens if warm_row == row else 0.0, is_cold,
+                )
+            )  # fmt: skip
+        return found
 
     def _only(self, query: Query, scored: ScoredRoster, who: Candidates, only: Only, now: float) -> Choice | None:
         """The choice of the one agent that may answer; None: it is another peer's that may not now."""

@@ -4,6 +4,7 @@ What a standing order is says orders.py. All is as if the request had been decid
 made once it is told, for beliefs, the log and metrics; only whom it goes to was settled before.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -116,26 +117,32 @@ class ByOrder:
         routed = Routed(request, NOTHING, None, query, choice, verdict)
         return Standing(leave, manner, around.patience, self._keepalive_s, served.door, direct, routed)
 
-    def entered(self, standing: Standing, entered: Entered) -> Begun:
-        """A worker has taken a request: it is as if it had been decided, and sent, here."""
-        node, telemetry, known = self._around.node, self._telemetry, standing.routed
-        query = structs.replace(
-            known.query, prompt_tokens=entered.prompt_tokens, max_tokens=entered.max_tokens,
-            body_bytes=entered.body_bytes, session=entered.session,
-        )  # fmt: skip
-        choice = self._only(query) or known.choice
-        candidate = choice.order[0]
-        telemetry.observe_stage("read", entered.read_s)
-        telemetry.observe_choice(entered.decided_s, choice.reason)
-        self._around.outcomes.let_in((candidate.wait_s, 0.0))
-        routed = Routed(known.request, NOTHING, None, query, choice, known.verdict)
-        recorded = self._log.began(routed, entered.request_id)
-        recorded.peer, recorded.model = candidate.peer_name, candidate.model
-        came = Came(b"", {}, "", None, entered.request_id, entered.began)
-        return Begun(entered.stream, came, routed, recorded, node.dispatch(candidate, entered.began))
+    def entered(self, standing: Standing, entered: Sequence[Entered]) -> list[Begun]:
+        """A worker has taken requests: it is as if they had been decided, and sent, here."""
+        node, telemetry, known, log = self._around.node, self._telemetry, standing.routed, self._log
+        let_in, dispatch = self._around.outcomes.let_in, node.dispatch
+        queries = [
+            structs.replace(
+                known.query, prompt_tokens=one.prompt_tokens, max_tokens=one.max_tokens, body_bytes=one.body_bytes,
+                session=one.session,
+            )
+            for one in entered
+        ]  # fmt: skip
+        choices = (node.alone_each(queries, self.now) if queries else None) or [known.choice] * len(queries)
+        begun = list[Begun]()
+        for one, query, choice in zip(entered, queries, choices, strict=True):
+            candidate, routed = choice.order[0], Routed(known.request, NOTHING, None, query, choice, known.verdict)
+            telemetry.observe_stage("read", one.read_s)
+            telemetry.observe_choice(one.decided_s, choice.reason)
+            let_in((candidate.wait_s, 0.0))
+            recorded = log.began(routed, one.request_id)
+            recorded.peer, recorded.model = candidate.peer_name, candidate.model
+            came = Came(b"", {}, "", None, one.request_id, one.began)
+            begun.append(Begun(one.stream, came, routed, recorded, dispatch(candidate, one.began)))
+        return begun
 
     def went(self, begun: Begun, status: Status, ttft_s: float | None, ended: float, tokens: tuple[int, int]) -> None:
-        """And how it went."""
+        """How one of them went."""
         candidate, outcomes = begun.choice.order[0], self._around.outcomes
         attempt = Attempt(status, ttft_s, ended - begun.came.began, *tokens)
         self._observe(begun, candidate, attempt, ended)

@@ -12,7 +12,6 @@ from typing import Literal
 
 import msgspec
 
-from gateway.models.needs import room_tokens
 from gateway.wire.request import Request
 
 SHARE = 0.5  # of an engine's slots that may be lent, to all workers together
@@ -63,12 +62,8 @@ class Leave(msgspec.Struct, frozen=True, array_like=True):
     engine_model: str  # as the engine does
     shown_model: str  # as answers do
     shown: Mapping[str, str]  # headers of each answer, with what another one costs
-    context_tokens: float  # that there is room for
+    context_tokens: float  # that a request may need (needs.room_tokens)
     forecast: Forecast
-
-    def has_room(self, request: Request) -> bool:
-        """Whether it is short enough to go where all of the kind go."""
-        return room_tokens(request.prompt_tokens, request.max_tokens) <= self.context_tokens
 
 
 class Entered(msgspec.Struct, array_like=True, gc=False):

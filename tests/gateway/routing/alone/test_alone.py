@@ -49,6 +49,20 @@ def test_an_agent_with_a_rival_is_weighed() -> None:
     assert ada.weighed_alone(far) is not None
 
 
+def test_queries_of_one_kind_that_stay_here_are_chosen_together_as_one_by_one() -> None:
+    ada = Ada(alone=True)
+    ada.meet(1)
+    own, far = structs.replace(MATHS, models=frozenset({"own"})), structs.replace(MATHS, models=frozenset({"small"}))
+    several = [structs.replace(own, prompt_tokens=tokens, max_tokens=most) for tokens, most in ((5, None), (700, 9))]
+
+    together = ada.node.alone_each(several, ada.now)
+
+    assert together is not None
+    assert [ada.weighed_alone(one).target for one in several] == [choice.target for choice in together]  # type: ignore[union-attr]
+    assert ada.node.alone_each([far], ada.now) is None
+    assert ada.node.alone_each([MATHS], ada.now) is None
+
+
 def test_another_peer_whose_door_is_closed_or_that_refused_such_a_field_is_weighed() -> None:
     ada = Ada(alone=True)
     ben = ada.meet(1)
