@@ -2,7 +2,7 @@
 
 Both sides sign the exchange and share a key that nobody else has, by ephemeral X25519. A session serves the connection
 on which it was opened and no other, for an hour at most, and ends with the generation of either side and with the
-asking peer's rights. Its requests are counted, so that none can be repeated. Opens no sockets.
+asking peer's right to ask. Its requests are counted, so that none can be repeated. Opens no sockets.
 """
 
 import hashlib
@@ -118,15 +118,15 @@ class Sessions:
         gossip: Gossip,
         sign: Sign,
         standing: Callable[[PeerId], Standing],
-        has_rights: Callable[[PeerId], bool],
+        may_ask: Callable[[PeerId], bool],
         clock: Callable[[], float],
     ) -> None:
-        """`standing(peer)` looks at the peer's card, `has_rights(peer)` is asked at each request.
+        """`standing(peer)` looks at the peer's card, `may_ask(peer)` is asked at each request.
 
         `clock`: s, monotonic.
         """
         self._net, self._gossip, self._sign, self._clock = net, gossip, sign, clock
-        self._standing, self._has_rights = standing, has_rights
+        self._standing, self._may_ask = standing, may_ask
 
     def open(self, peer: PeerId, body: bytes, answerer: Audience) -> tuple[bytes, Session]:
         """What to answer to `peer`, which signed this offer to us, the `answerer`, and the session.
@@ -147,7 +147,7 @@ class Sessions:
         return msgspec.msgpack.encode(_Accepted(point, self._sign(_accepts(transcript)))), session
 
     def check(self, session: Session | None, raw_path: str, headers: Mapping[str, str]) -> Session:
-        """The `session` of a connection, once it has taken this POST, before its body is read.
+        """The `session` of a connection, once it has taken this POST of a peer that may ask, before its body is read.
 
         `headers`: by lower-case name. Raises Refused (401); the session has ended then.
         """
@@ -167,9 +167,11 @@ class Sessions:
         if self._clock() >= session.until or session.answerer.gen != self._gossip.gen:
             return True
         card = self._gossip.card(asker.id)
-        if card is not None and card is session.card and self._has_rights(asker.id):
+        if card is not None and card is session.card and self._may_ask(asker.id):
             return False
         if card is None or card.gen > asker.gen or self._standing(asker.id) != "trusted":
+            return True
+        if not self._may_ask(asker.id):  # asked again: a look at the card may have found that it proves the secret
             return True
         session.card = card
         return False

@@ -81,7 +81,7 @@ class Transport:
             net, gossip, identity.sign, clocks, self._refused_by, on_loopback=on_loopback, config=c.client
         )  # fmt: skip
         self.sessions = Sessions(
-            net, gossip, identity.sign, self.endpoint.standing, lambda peer: bool(admission.rights(peer)),
+            net, gossip, identity.sign, self.endpoint.standing, lambda peer: admission.may(peer, "ask"),
             clocks.monotonic,
         )  # fmt: skip
         place = (net, gossip, self.endpoint, self.client, verify, self.carry_out, clocks)

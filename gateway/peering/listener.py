@@ -137,7 +137,7 @@ class PeerApp:
         if aim.in_session:
             session = self._in_session(asked, aim.raw_path)
             peer, sign = session.asker.id, session.sealer()
-            spending = self._see_to(peer, asked)
+            spending = self._see_to(peer, asked, may_ask=True)
         elif claimed is not None:
             peer, spending = self._let_in(asked, claimed)
         if path == OTHER_PATH:
@@ -186,7 +186,10 @@ class PeerApp:
     # --- who asks ---
 
     def _in_session(self, asked: Exchange, raw_path: str) -> Session:
-        """The session of this connection, in which this request is made. Raises Refused; there is none then."""
+        """The session of this connection, in which a peer that may ask makes this request.
+
+        Raises Refused; there is none then.
+        """
         connection = _connection_of(asked)
         session = connection.session
         try:
@@ -208,7 +211,7 @@ class PeerApp:
     def _let_in(self, asked: Exchange, sha256: str) -> tuple[PeerId, Spending | None]:
         """Who signed this request, and may make it, and what it counts for. Raises Refused."""
         peer = self._endpoint.authenticate("POST", asked.raw_path, asked.headers, sha256, asked.ip)
-        return peer, self._see_to(peer, asked)
+        return peer, self._see_to(peer, asked, may_ask=self._may(peer, "ask"))
 
     def _check_body(self, peer: PeerId, claimed: str, sha256: str) -> None:
         """Whether the body that came is the one that was proved to be this peer's. Raises Refused."""
@@ -218,10 +221,10 @@ class PeerApp:
 
     # --- whether it may ---
 
-    def _see_to(self, peer: PeerId, asked: Exchange) -> Spending | None:
+    def _see_to(self, peer: PeerId, asked: Exchange, *, may_ask: bool) -> Spending | None:
         """What the request of this peer, which proved itself, counts for. Raises Refused where it may not make it."""
         path = asked.path
-        if self._may(peer, "ask"):
+        if may_ask:
             self._see_in(asked, peer)
         elif path != SYNC_PATH:
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")

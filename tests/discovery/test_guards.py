@@ -436,9 +436,16 @@ GUARDS = [
     Guard(
         "session: after a revocation",
         SESSIONS,
-        " and self._has_rights(asker.id)",
+        " and self._may_ask(asker.id)",
         "",
-        "discovery/test_sessions.py::test_a_session_ends_with_the_rights_of_who_asks",
+        "discovery/test_sessions.py::test_a_session_ends_with_the_right_of_who_asks",
+    ),
+    Guard(
+        "session: of a peer that may answer and not ask",
+        SESSIONS,
+        "if not self._may_ask(asker.id):",
+        "if False:",
+        "discovery/test_sessions.py::test_a_session_ends_with_the_right_of_who_asks",
     ),
     Guard(
         "session: our own generation",

@@ -21,10 +21,12 @@ class Answering:
     """Ben's side, and all that its sessions depend on."""
 
     def __init__(self) -> None:
-        self.now, self.rights, self.stands = 0.0, True, "trusted"
+        self.now, self.may_ask, self.stands = 0.0, True, "trusted"
         self.gossip = Gossip(BEN, 5, signed, random.Random(1))
         self.learn(7)
-        self.sessions = Sessions(NET, self.gossip, self.sign, self.standing, lambda peer: self.rights, lambda: self.now)
+        self.sessions = Sessions(
+            NET, self.gossip, self.sign, self.standing, lambda peer: self.may_ask, lambda: self.now
+        )
 
     def sign(self, data: bytes) -> bytes:
         return fake_sign(BEN, data)
@@ -159,12 +161,13 @@ def test_a_session_ends_with_the_generation_of_who_asks(ben: Answering) -> None:
     assert "no_session" == refused(ben, held, in_session(ada, PATH, BODY))
 
 
-def test_a_session_ends_with_the_rights_of_who_asks(ben: Answering) -> None:
-    """At the next request, whatever was known before."""
+@pytest.mark.parametrize("stands", ["stranger", "trusted"])
+def test_a_session_ends_with_the_right_of_who_asks(ben: Answering, stands: str) -> None:
+    """At the next request, whatever was known before; also where it may still answer."""
     ada, held = between(ben)
     assert "" == refused(ben, held, in_session(ada, PATH, BODY))
 
-    ben.rights, ben.stands = False, "stranger"
+    ben.may_ask, ben.stands = False, stands
 
     assert "no_session" == refused(ben, held, in_session(ada, PATH, BODY))
 
