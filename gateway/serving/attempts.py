@@ -74,12 +74,13 @@ class Attempts(msgspec.Struct, eq=False):
 
     def at_once(self) -> Target | None:
         """The first of the choice, its slot reserved, where that is an engine of ours at whose door nobody waits."""
-        candidate, began = self.routed.choice.order[0], self.began
+        choice, began = self.routed.choice, self.began
+        candidate = choice.order[0]
         if self._made is not None or not candidate.local:
             return None
         served = self.around.doors.at(candidate.agent, candidate.engine, candidate.model)
         turn = served.door.enters(began)
-        return None if turn is None else self._inside(turn, served, candidate, began, began)
+        return None if turn is None else self._inside(turn, served, candidate, choice.reason, began, began)
 
     async def next(self) -> Target | None:
         """Whom to ask now, with its slot reserved; None: there is nobody left.
@@ -101,7 +102,7 @@ class Attempts(msgspec.Struct, eq=False):
                 choice = None if turn.is_inside else await self._wait(turn, candidate, began)
                 if choice is None:
                     served = doors.at(candidate.agent, candidate.engine, candidate.model)  # as by now
-                    return self._inside(turn, served, candidate, began, clock())
+                    return self._inside(turn, served, candidate, course.choice.reason, began, clock())
                 course.turn(choice)
 
     @property
@@ -222,11 +223,13 @@ class Attempts(msgspec.Struct, eq=False):
         """Whether an engine of ours is asked that would have to load the model first."""
         return isinstance(self._at, Served) and self._at.is_cold
 
-    def _inside(self, turn: Turn, served: Served, candidate: Candidate, began: float, now: float) -> Target:
-        """Our own engine, ready to be asked; what it is asked counts from `began`."""
+    def _inside(
+        self, turn: Turn, served: Served, candidate: Candidate, reason: str, began: float, now: float
+    ) -> Target:
+        """Our own engine, ready to be asked; it has been waited for since `began`."""
         self._turn, self._at = turn, served
         self.around.outcomes.let_in((candidate.wait_s, now - began))
-        target = of_ours(self._rest or self.routed, candidate, self.choice.reason, served, began)
+        target = of_ours(self._rest or self.routed, candidate, reason, served, began)
         self._reserve(candidate, now)
         if self.trace is not None:
             family = served.door.engine.state.family

@@ -6,7 +6,7 @@ Knows a reply and a client to write to; knows nothing of who else might answer.
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 
 import msgspec
@@ -273,6 +273,7 @@ async def _whole_of(reply: Reply, whole: Gathered) -> bytes:
     return body
 
 
+@lru_cache(64)
 def renamer(endpoint: str, model: str, shown: str) -> Callable[[bytes], bytes]:
     """Puts the asked name back where the body's `model` had to be rewritten.
 

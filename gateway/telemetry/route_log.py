@@ -21,8 +21,7 @@ class RouteLog:
     """One JSON line a request: who was asked, why, how it went."""
 
     def __init__(self, file: Path, keep: int = KEPT, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._file = LineFile(file, limit_bytes)
-        self.recent = Recent(keep)
+        self._file, self.recent = LineFile(file, limit_bytes), Recent(keep)
 
     @property
     def tail(self) -> list[dict[str, Any]]:

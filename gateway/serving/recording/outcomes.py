@@ -5,50 +5,26 @@ A shell: metrics, traces, the route log, and what an error says of whoever answe
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 from discovery.records import printable
 from gateway.capacity.doors import Doors
 from gateway.models.names import sayable
 from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.peering.probes import Peers
-from gateway.routing.choice import Candidate, Choice
+from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.serving.deciding.decider import Routed
 from gateway.serving.deciding.queries import Queries
 from gateway.serving.engine_errors import ABILITY_REFUSED
 from gateway.serving.forward import Attempt
-from gateway.serving.leaving import Came
-from gateway.serving.recording.lines import CODE_CHARS, Done
-from gateway.serving.recording.requests import RequestLog
+from gateway.serving.recording.lines import CODE_CHARS
+from gateway.serving.recording.requests import RequestLog, Way
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, RequestTrace
-from gateway.telemetry.recent import Recorded
 from gateway.wire.errors import ENDPOINT_MISSING
 from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
-
-
-class Way(Protocol):
-    """What is told of a request (attempts.Attempts)."""
-
-    came: Came
-    routed: Routed  # as it was decided at first
-    recorded: Recorded
-    trace: RequestTrace | None
-    done: Done
-    is_left: bool  # by its client, while no attempt was under way
-
-    @property
-    def choice(self) -> Choice:
-        """The last one."""
-        ...
-
-    @property
-    def is_continued(self) -> bool:
-        """Whether an answer broke off, and others were asked to go on with it."""
-        ...
 
 
 class Outcomes:
@@ -109,15 +85,13 @@ class Outcomes:
 
     def ended(self, way: Way, *, is_left: bool) -> None:
         """No attempt of a request will follow. `is_left`: it goes on as a chat, or is refused."""
-        came, routed, done, remember = way.came, way.routed, way.done, self._queries.remember
-        for candidate, attempt in done:
+        came, routed, remember = way.came, way.routed, self._queries.remember
+        for candidate, attempt in way.done:
             has_answered = attempt.status == "ok"
             remember(routed.request.session, candidate.queue, not has_answered)
             if has_answered:
                 self._answered(came.request_id, routed, candidate, came.began)
-        line = self._log.ended(
-            way.recorded, routed, way.choice, done, is_left=way.is_left, is_continued=way.is_continued
-        )
+        line = self._log.ended(way)
         if is_left:
             return
         self._telemetry.observe_answer(line.status, line.reason)

@@ -1,6 +1,7 @@
 """What is written of a request: for the page while it runs, as its line of the route log when it ends."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -8,8 +9,10 @@ from gateway.privacy.rules import Verdict
 from gateway.routing.choice import Choice
 from gateway.routing.query import Query
 from gateway.serving.deciding.decider import Routed
+from gateway.serving.leaving import Came
 from gateway.serving.recording.lines import Done, Line, asked_for, route_line
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.otel import RequestTrace
 from gateway.telemetry.recent import Recorded
 from gateway.telemetry.route_log import RouteLog
 
@@ -20,6 +23,25 @@ class Decided(msgspec.Struct, frozen=True):
     query: Query
     choice: Choice
     verdict: Verdict
+
+
+class Way(Protocol):
+    """What is told of a request (attempts.Attempts)."""
+
+    came: Came
+    routed: Routed  # as it was decided at first
+    recorded: Recorded
+    trace: RequestTrace | None
+    done: Done
+    is_left: bool  # by its client, while no attempt was under way
+
+    @property
+    def choice(self) -> Choice:
+        """The last one."""
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether an answer broke off, and others were asked to go on with it."""
 
 
 class RequestLog:
@@ -42,14 +64,13 @@ class RequestLog:
         """It is begun anew."""
         self._recent.forget(recorded)
 
-    def ended(
-        self, recorded: Recorded, routed: Routed, choice: Choice, done: Done, *, is_left: bool, is_continued: bool
-    ) -> Line:
-        """Its line of the route log, which is written; `choice` was the last one (lines.route_line)."""
+    def ended(self, way: Way) -> Line:
+        """Its line of the route log, which is written."""
+        routed, recorded, choice, done = way.routed, way.recorded, way.choice, way.done
         if choice is not routed.choice:
             self._recent.decided(recorded, Decided(routed.query, choice, routed.verdict), choice.among)
-        now = self._wall_clock()
-        line = route_line(now, recorded, choice, done, is_left=is_left, is_continued=is_continued)
+        now, is_left = self._wall_clock(), way.is_left
+        line = route_line(now, recorded, choice, done, is_left=is_left, is_continued=way.is_continued)
         self._route_log.write(line, recorded)
         return line
 

@@ -38,8 +38,8 @@ class Told:
 class Log:
     """A request's line is that of its attempts."""
 
-    def ended(self, recorded: Recorded, asked: object, last: Any, done: Any, **how: bool) -> object:
-        return route_line(0.0, recorded, last, done, **how)
+    def ended(self, way: "Way") -> object:
+        return route_line(0.0, way.recorded, way.choice, way.done, is_left=way.is_left, is_continued=way.is_continued)
 
 
 @dataclass
