@@ -190,17 +190,19 @@ class ScoredRoster:
 
     def scores(self, relevance: NDArray[np.floating[Any]] | None) -> Column:
         """s(i,j) of one query, (N,): the expected accuracy; the same for all without a gate or words to judge by."""
+        if (known := self._scores.get(id(relevance))) is not None:
+            return known[1]
         count = len(self.roster)
         if self.capabilities is None or relevance is None or not count:
             return [EQUAL_SCORE] * count if is_few(count) else np.full(count, EQUAL_SCORE)
+        found = pair_scores(relevance, self.capabilities)
         if not is_few(count):
-            return pair_scores(relevance, self.capabilities).astype(np.float64)
-        known = self._scores.get(id(relevance))
-        if known is None:
-            if len(self._scores) >= SCORES_KEPT:
-                self._scores.clear()
-            known = self._scores[id(relevance)] = relevance, pair_scores(relevance, self.capabilities).tolist()
-        return known[1]
+            return found.astype(np.float64)
+        if len(self._scores) >= SCORES_KEPT:
+            self._scores.clear()
+        scores: list[float] = found.tolist()
+        self._scores[id(relevance)] = relevance, scores
+        return scores
 
 
 def build_roster(

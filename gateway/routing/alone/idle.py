@@ -13,7 +13,6 @@ from gateway.beliefs.expected import Expected, side_by_side
 from gateway.beliefs.few import Others
 from gateway.routing import cost
 from gateway.routing.choice import Candidate, Choice, Leading
-from gateway.routing.cost import Costs
 from gateway.routing.decision import Decision, candidate_of
 from gateway.routing.policy import SchedulerConfig, decided
 from gateway.routing.query import Query, View
@@ -52,18 +51,20 @@ def idle_choice(
     rivals = theirs.at(who.rivals)
     if mine.backlog > mine.slots - 1.0 or rivals.is_any_closed:
         return None
-    score = listed(scored.scores(query.relevance))
-    costs = Costs(*costs_of(query, output_tokens, config.cost, *needed(mine), 0.0, warm_tokens, 0.0))
-    here_s, elsewhere_s = costs.wait_s + costs.service_s, _seconds(query, output_tokens, rivals.least)
+    score: list[float] = listed(scored.scores(query.relevance))
+    others = score[len(ours) :] if rivals is theirs else [score[other] for other in who.others]
+    costs = costs_of(query, output_tokens, config.cost, *needed(mine), 0.0, warm_tokens, 0.0)
+    wait_s, own_s, *_, cost_s = costs
+    here_s, elsewhere_s = wait_s + own_s, _seconds(query, output_tokens, rivals.least)
     if here_s > config.local_slowness * elsewhere_s:  # nobody may be that fast: who is the fastest?
         elsewhere_s = min([_seconds(query, output_tokens, rival) for rival in rivals.each])
-    if not is_enough(config, score[row], max([score[other] for other in who.others]), here_s, elsewhere_s):
+    if not is_enough(config, score[row], max(others), here_s, elsewhere_s):
         return None
     columns, service_of = rivals.columns, partial(cost.service, float(query.prompt_tokens), output_tokens)
     service_s = by_row(service_of, columns.prefill_s, columns.step_s, columns.stream_s, columns.streams)
-    beta_per_s = worth_per_s(query, config, median_s(sorted([costs.service_s, *service_s])))
+    beta_per_s = worth_per_s(query, config, median_s(sorted([own_s, *service_s])))
     first = candidate_of(
-        query, scored.roster, row, mine, costs, score[row], utility(score[row], costs.cost_s, beta_per_s), None,
+        query, scored.roster, row, mine, costs, score[row], utility(score[row], cost_s, beta_per_s), None,
         not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens),
     )  # fmt: skip
     each = [*ours, *theirs.each]
