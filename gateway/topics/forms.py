@@ -10,7 +10,7 @@ Knows no gate: it names categories; how much they weigh is decided in judged.py.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from gateway.topics.wordings.changing import CHANGING
@@ -25,6 +25,8 @@ _LENGTHS = ("sent", "line", "word", "bull")  # cues of how long the answer shall
 WORDINGS = {**CHANGING, **FINDING, **WRITING}  # category of the gate -> how people ask for it
 
 Pattern = re.Pattern[str]
+_BEGINS = ("{ASK}", "{START}")
+_SIGNS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.S)  # of a pattern: a class of letters is one
 
 
 def forms(text: str) -> Mapping[str, float]:
@@ -45,14 +47,30 @@ def forms_in(core: str) -> Mapping[str, float]:
     cues = _cues()
     tried = {wording for cue in cues.keys() & seen for wording in cues[cue]}
     found: set[str] = set()
-    for category, pattern in tried:
-        if category not in found and pattern.search(ends):
+    begins: dict[str, list[int]] = {}  # where requests begin, by what stands before them
+    for category, pattern, before in tried:
+        if category in found:
+            continue
+        if not before:
+            is_asked = pattern.search(ends) is not None
+        else:
+            if before not in begins:
+                begins[before] = [begun.end() for begun in _before(before).finditer(ends)]
+            is_asked = _stands_at(begins[before], pattern, ends)
+        if is_asked:
             found.add(category)
     if not found and len(ends) > PASTED and not seen.isdisjoint(_LENGTHS) and _length().search(ends):
         found = {"summarising"}
     if found and _code().search(ends):
         found &= NEVER_CODE
     return {category: 1 / len(found) for category in sorted(found)}
+
+
+def _stands_at(places: Iterable[int], pattern: Pattern, text: str) -> bool:
+    for at in places:  # noqa: SIM110  # `any` takes twice as long for the few that there are
+        if pattern.match(text, at):
+            return True
+    return False
 
 
 @cache
@@ -62,15 +80,46 @@ def _beginnings() -> Pattern:
 
 
 @cache
-def _cues() -> dict[str, list[tuple[str, Pattern]]]:
-    """What is tried where a word begins so."""
-    tried: dict[str, list[tuple[str, Pattern]]] = {}
+def _cues() -> dict[str, list[tuple[str, Pattern, str]]]:
+    """What is tried where a word begins so: of a category, where a request begins behind that, or anywhere."""
+    tried: dict[str, list[tuple[str, Pattern, str]]] = {}
     for category, wordings in WORDINGS.items():
         for cues, wording in wordings:
-            pattern = re.compile(written_out(wording))
-            for cue in cues.split():
-                tried.setdefault(cue, []).append((category, pattern))
+            for before, branches in _by_begin(wording).items():
+                pattern = re.compile(written_out("|".join(branches)))
+                for cue in cues.split():
+                    tried.setdefault(cue, []).append((category, pattern, before))
     return tried
+
+
+def _by_begin(wording: str) -> dict[str, list[str]]:
+    """The branches of a wording by what each begins with: {ASK}, {START}, which is left out, or neither.
+
+    A search for such a beginning looks at each letter of a text, and is the same for all that begin so: it is done
+    once a text.
+    """
+    by: dict[str, list[str]] = {}
+    for branch in _branches(wording):
+        before = next((name for name in _BEGINS if branch.startswith(name)), "")
+        by.setdefault(before, []).append(branch.removeprefix(before))
+    return by
+
+
+def _branches(wording: str) -> list[str]:
+    """What stands between the bars of a pattern that are in no bracket."""
+    found, depth = [""], 0
+    for sign in _SIGNS.findall(wording):
+        depth += (sign == "(") - (sign == ")")
+        if sign == "|" and not depth:
+            found.append("")
+        else:
+            found[-1] += sign
+    return found
+
+
+@cache
+def _before(begin: str) -> Pattern:
+    return re.compile(written_out(begin))
 
 
 @cache

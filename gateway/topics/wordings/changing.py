@@ -86,10 +86,13 @@ CHANGING: dict[str, tuple[Wording, ...]] = {
             r"|from) (?:this|the|my)\b",
         ),
         (
-            "spar minu high bull tell want argu miss",
+            "spar minu high bull",
             r"\bspark ?notes\b|\bminutes from\b|{ASK}highlights\b|(?:^|\n|: )bullet points? (?:of|pls"
-            r"|please)\b|\b(?:what'?s|what is|what did) [^\n?]{0,30}(?:telling me|he want|she want|arguing"
-            r"|i miss)\b",
+            r"|please)\b",
+        ),
+        (
+            "tell want argu miss",
+            r"\b(?:what'?s|what is|what did) [^\n?]{0,30}(?:telling me|he want|she want|arguing|i miss)\b",
         ),
         (
             "zusa fass kurz stic kern woru eind sätz",

@@ -93,9 +93,13 @@ WRITING: dict[str, tuple[Wording, ...]] = {
             r"|\bcondolence",
         ),
         (
-            "answ repl resp tell decl text card writ",
+            "answ repl resp",
             r"\b(?:reply|respond|answer) (?:to )?(?:him|her|this|them|customer|my|the (?:person|mail"
-            r"|customer))\b|\b(?:how|what) (?:do|can|should|would) i (?:tell|decline|ask|reply"
+            r"|customer))\b",
+        ),
+        (
+            "answ repl resp tell decl text card writ",
+            r"\b(?:how|what) (?:do|can|should|would) i (?:tell|decline|ask|reply"
             r"|write)\b[^\n]{0,60}\b(?:e-?mail|message|text|writing|card|boss|landlord)\b",
         ),
         (

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.routing.changes import CHANGES
 from benchmarks.routing.forms import is_unseen
-from gateway.topics.forms import WORDINGS, forms, written_out
+from gateway.topics.forms import WORDINGS, _branches, _by_begin, forms, written_out
 from profiler.essence import essence
 from profiler.qagate import shipped_gate
 
@@ -131,6 +131,25 @@ def test_the_cues_of_a_line_cover_each_of_its_branches() -> None:
                 passed_over.append((cues, text))
 
     assert not passed_over
+
+
+def test_a_branch_that_a_request_begins_with_is_found_where_its_whole_wording_is() -> None:
+    """And nowhere else; brackets, bars in classes and escaped ones do not part a wording."""
+    wordings = [pattern for lines in WORDINGS.values() for _, pattern in lines if len(_by_begin(pattern)) > 1]
+    texts = [essence(one["query"]).lower() for one in PROMPTS[::8]] + ["the boiler is broken; now,  condense it"]
+    found = 0
+
+    for wording in wordings:
+        assert wording == "|".join(_branches(wording))
+        parts = [(_compiled(before), _compiled("|".join(said))) for before, said in _by_begin(wording).items()]
+        for text in texts:
+            is_whole = _compiled(wording).search(text) is not None
+            found += is_whole
+            assert is_whole == any(
+                part.match(text, begun.end()) for before, part in parts for begun in before.finditer(text)
+            )
+    assert len(wordings) >= 12
+    assert found > 20
 
 
 @cache
