@@ -124,7 +124,7 @@ class ClientApp:
         call = self._entrance.call(asked)
         asked.request_id = name = call.request_id if let_in is None else let_in.request_id
         asked.extra = {"x-request-id": name}
-        if call.generates is None or call.from_page or call.packed_by is not None or not call.is_ours:
+        if not call.is_plain:
             return self._meet(asked, call)
         try:
             key = self._entrance.check_key(call.key) if let_in is None else let_in.key

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.client.entrance.callers import Entrance, LetIn
 from gateway.server.exchange import Exchange
-from gateway.server.packing import is_packed
+from gateway.server.packing import PLAIN, charset_of
 from gateway.serving.headers import NOTHING
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.reading.elsewhere import Elsewhere, to_tell
@@ -45,9 +45,7 @@ def let_in(entrance: Entrance, exchange: Exchange, body: bytes) -> Found | None:
     began = time.monotonic()
     try:
         call = entrance.call(exchange)
-        if call.generates is None or call.from_page or is_packed(body, call.packed_by):
-            return None
-        if not call.is_ours or call.wishes is None:
+        if call.generates is None or call.wishes is None or not call.is_plain or charset_of(body) != PLAIN:
             return None
         if not is_quickly_read(call.generates, body, may_leave=False):
             return None

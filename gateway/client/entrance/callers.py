@@ -17,6 +17,7 @@ from gateway.serving.headers import Wishes, read_headers
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.reading.elsewhere import Elsewhere
 
+PACKED = "content-encoding"
 REQUEST_ID_CHARS = 200  # of what a program calls its request
 
 
@@ -47,6 +48,7 @@ class Call(NamedTuple):
     packed_by: str | None
     name: str  # as its program calls the request; empty: it does not
     wishes: Wishes | None  # None where they mean nothing, which reading them anew (serving/headers.py) says in words
+    is_plain: bool  # a program's request to generate, to us, whose body is what it says
 
     @property
     def request_id(self) -> str:
@@ -130,9 +132,10 @@ class Entrance:
             wishes = read_headers(headers)
         except InvalidRequest:
             wishes = None
+        is_ours, from_page, packed_by = self._names_us(headers, asked.version), "origin" in headers, headers.get(PACKED)
         return Call(
-            self._names_us(headers, asked.version), generates, "origin" in headers, key,
-            headers.get("content-encoding"), headers.get("x-request-id", "")[:REQUEST_ID_CHARS], wishes,
+            is_ours, generates, from_page, key, packed_by, headers.get("x-request-id", "")[:REQUEST_ID_CHARS], wishes,
+            is_plain=is_ours and generates is not None and not from_page and packed_by is None,
         )  # fmt: skip
 
     def _names_us(self, headers: Mapping[str, str], http_version: str) -> bool:
