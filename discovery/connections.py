@@ -7,12 +7,21 @@ needs here (docs/results/gateway.md).
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from discovery.answer import Answer, ConnectionBroken, NothingCame
 from discovery.buffered import Buffered
 from discovery.connection import Connection, Head, Pieces
 from discovery.heads import Heads, KnownHeads
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the connections to several servers have in common."""
+
+    opened: set[Connection] = field(default_factory=set)  # while they are open
+    heads: Heads[Head] = field(default_factory=KnownHeads)  # of answers: as many of all servers as of one
 
 
 class Connections:
@@ -27,12 +36,12 @@ class Connections:
         on_dial: Callable[[asyncio.Transport], None] | None = None,
         secure: ssl.SSLContext | None = None,
         server_name: str | None = None,
-        opened: set[Connection] | None = None,
+        shared: Shared | None = None,
     ) -> None:
         """`on_dial` is called on each new connection before anything is sent, and may raise ConnectionBroken.
 
         `secure` and `server_name`: how TLS is spoken and for whom it asks, if otherwise than with a server of the web.
-        `opened`: a set that holds the connections while they are open.
+        `shared`: with other servers.
         """
         parts = urlsplit(url)
         self._secure = secure or (ssl.create_default_context() if parts.scheme == "https" else None)
@@ -42,8 +51,8 @@ class Connections:
         self._idle: list[Connection] = []  # in the order in which they became so
         # when the first of them has been idle for long enough, or earlier
         self._look: asyncio.TimerHandle | None = None
-        self._opened: set[Connection] = set() if opened is None else opened
-        self.heads: Heads[Head] = KnownHeads()  # of answers
+        shared = shared or Shared()
+        self._opened, self.heads = shared.opened, shared.heads
 
     async def post(self, path: str, headers: Mapping[str, str], body: Pieces, *, keep: bool, within_s: float) -> Answer:
         """Post `body`, and return the answer once its headers have come, `within_s`.

@@ -15,6 +15,7 @@ import msgspec
 
 from discovery.answer import Answer, ConnectionBroken, NothingCame
 from discovery.connection import Connection
+from discovery.connections import Shared
 from discovery.contacts import Contacts
 from discovery.endpoint import Clocks
 from discovery.envelopes import Sign
@@ -85,19 +86,19 @@ class Exchanges:
     ) -> None:
         self._net, self._gossip, self._sign, self._clocks = net, gossip, sign, clocks
         self._contacts, self._config = contacts, config
-        self._opened = set[Connection]()  # while they are
+        self._shared = Shared()
         self._places = PlacesOf(config.connections, config.connections_each, config.opening_each)
 
     async def close(self) -> None:
         """Close all connections."""
-        for connection in tuple(self._opened):
+        for connection in tuple(self._shared.opened):
             connection.abort()
         await asyncio.sleep(0)  # in which the event loop closes them
 
     def road(self, peer: str, address: Address, pin: Pin, audience: Audience | None, name: str | None) -> Road:
         """The road to whom the pin belongs. `name`: what TLS is asked for, where several peers are at the address."""
         config = self._config
-        way = pin.way(address, name, config.connect_s, config.keepalive_s, self._opened)
+        way = pin.way(address, name, config.connect_s, config.keepalive_s, self._shared)
         return Road(peer, address, audience, way, self._places.at(address))
 
     async def ask(self, road: Road, request: Request, answer_s: float) -> Answer:

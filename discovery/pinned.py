@@ -11,8 +11,7 @@ from collections import deque
 from functools import cache
 
 from discovery.answer import ConnectionBroken, CutShort, NothingCame, NotHttp
-from discovery.connection import Connection
-from discovery.connections import Connections
+from discovery.connections import Connections, Shared
 from discovery.records import Address
 
 CHANGED = "what came back was changed on the way"
@@ -41,11 +40,11 @@ class Pin:
         name: str | None,
         connect_s: float,
         keep_s: float,
-        opened: set[Connection] | None = None,
+        shared: Shared | None = None,
     ) -> Connections:
         """The connections to this peer at `address`; `name`: what TLS asks for, where several peers are behind it.
 
-        `connect_s`, `keep_s` and `opened`: see Connections.
+        `connect_s`, `keep_s` and `shared`: see Connections.
         """
         way = self._ways.get((address, name))
         if way is None:
@@ -53,7 +52,7 @@ class Pin:
                 self._ways.pop(next(iter(self._ways))).close()
             way = self._ways[address, name] = Connections(
                 f"https://{address}", connect_s=connect_s, keep_s=keep_s, on_dial=self.check,
-                secure=any_certificate(), server_name=name, opened=opened,
+                secure=any_certificate(), server_name=name, shared=shared,
             )  # fmt: skip
         return way
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from discovery.answer import ConnectionBroken, CutShort, NothingCame, NotHttp
+from discovery.connections import Shared
 from discovery.identity import Identity
 from discovery.pinned import CHANGED, WAYS_KEPT, OtherCertificate, Pin, why_unreachable
 from discovery.records import Address
@@ -83,3 +84,12 @@ async def test_a_peer_that_hangs_up_in_the_handshake_is_told_so() -> None:
             await asked(Pin(None), address)
 
     assert why_unreachable(caught.value) in ("it hung up", "connection reset by peer")
+
+
+def test_what_answers_begin_with_is_remembered_of_all_peers_together() -> None:
+    """However many there are, and however many heads each of them makes up."""
+    shared, address = Shared(), Address("192.0.2.1", 1024)
+
+    ways = [Pin(bytes([number]) * 32).way(address, None, 1, 1, shared) for number in range(3)]
+
+    assert all(way.heads is shared.heads for way in ways)

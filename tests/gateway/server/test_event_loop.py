@@ -17,7 +17,7 @@ import pytest
 
 from discovery.answer import ConnectionBroken
 from discovery.connection import Connection
-from discovery.connections import Connections
+from discovery.connections import Connections, Shared
 from gateway.server.event_loop import (
     COLLECT_AFTER,
     COLLECT_S,
@@ -127,7 +127,7 @@ def test_who_leaves_when_a_connection_has_just_come_about_leaves_none(
 
     async def run() -> None:
         async with engine(b"") as (_, answering):
-            await Left(f"http://{answering.authority}", connect_s=2, keep_s=5, opened=opened).dial_in_vain()
+            await Left(f"http://{answering.authority}", connect_s=2, keep_s=5, shared=Shared(opened)).dial_in_vain()
 
     with garbage() as found, asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(run())
