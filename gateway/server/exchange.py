@@ -283,6 +283,11 @@ class Exchange(AsgiClient):
     def sent(self) -> int:
         return self._sent if self._pour is None else self._sent + self._pour.count
 
+    @property
+    def was_poured(self) -> bool:
+        """Whether its answer is a stream of which words were written where they arrived."""
+        return self._pour is not None
+
     def add_sent(self, count: int) -> None:
         """So many pieces were sent by somebody else."""
         self._sent += count

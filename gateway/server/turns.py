@@ -11,6 +11,7 @@ from gateway.server.exchange import Exchange
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # requests
+STREAMS_AT_ONCE = 2  # of them: its first word is what a stream waits for, and each turn costs a look at the sockets
 
 Meet = Callable[[Exchange], Coroutine[Any, Any, None]]  # answers a request
 UnderWay = set[asyncio.Task[None]]
@@ -32,29 +33,35 @@ class Turns:
 
     A loop that has read 64 requests runs all of them before it looks at its sockets again: the first words of those
     that were sent on first, and the next words of all streams under way, would wait until the last one is sent on.
+    What was answered last tells what is likely to come: behind a stream it is STREAMS_AT_ONCE.
     """
 
     def __init__(self) -> None:
+        self._at_once = AT_ONCE
         self._begun = 0  # whose tasks have not run yet: they do so in the next turn
         self._waiting = deque[_Waiting]()
 
     def begin(self, exchange: Exchange, meet: Meet, under_way: UnderWay) -> None:
         """Have `meet` answer a request, from now or one of the next turns on; its task is `under_way` until it ends."""
-        if self._begun == AT_ONCE:
+        if self._waiting or self._begun >= self._at_once:
             self._waiting.append(_Waiting(exchange, meet, under_way))
-            return
-        loop = asyncio.get_running_loop()
-        exchange.task = task = loop.create_task(self._met(exchange, meet, under_way))
-        under_way.add(task)
+            if len(self._waiting) == 1:
+                asyncio.get_running_loop().call_soon(self._next)
+        else:
+            self._begin(exchange, meet, under_way)
+
+    def _begin(self, exchange: Exchange, meet: Meet, under_way: UnderWay) -> None:
         self._begun += 1
-        if self._begun == AT_ONCE:
-            loop.call_soon(self._next)
+        exchange.task = task = asyncio.get_running_loop().create_task(self._met(exchange, meet, under_way))
+        under_way.add(task)
 
     def _next(self) -> None:
         """The next turn, behind all that were begun: those that wait have it first."""
         waiting, self._begun = self._waiting, 0
-        for _ in range(min(AT_ONCE, len(waiting))):
-            self.begin(*waiting.popleft())
+        while waiting and self._begun < self._at_once:
+            self._begin(*waiting.popleft())
+        if waiting:
+            asyncio.get_running_loop().call_soon(self._next)
 
     async def _met(self, exchange: Exchange, meet: Meet, under_way: UnderWay) -> None:
         """Have a request answered, to its end; its task, which is this one, is then no longer under way."""
@@ -69,6 +76,7 @@ class Turns:
         if not exchange.is_complete and not exchange.is_gone:
             log.error("bug=answer_without_end started=%s", exchange.has_started)
             exchange.give_up()
+        self._at_once = STREAMS_AT_ONCE if exchange.was_poured else AT_ONCE
         under_way.discard(exchange.task)
 
 

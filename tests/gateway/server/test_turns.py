@@ -4,7 +4,7 @@ import asyncio
 from typing import cast
 
 from gateway.server.exchange import Exchange
-from gateway.server.turns import AT_ONCE, Turns
+from gateway.server.turns import AT_ONCE, STREAMS_AT_ONCE, Turns
 
 
 class Numbered:
@@ -13,8 +13,8 @@ class Numbered:
     task: asyncio.Task[None]
     is_complete = True
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, was_poured: bool) -> None:
+        self.number, self.was_poured = number, was_poured
 
 
 class Begun:
@@ -23,8 +23,8 @@ class Begun:
     def __init__(self) -> None:
         self.turns, self.met, self.under_way = Turns(), list[int](), set[asyncio.Task[None]]()
 
-    def begin(self, number: int) -> None:
-        self.turns.begin(cast(Exchange, Numbered(number)), self._meet, self.under_way)
+    def begin(self, number: int, *, was_poured: bool = False) -> None:
+        self.turns.begin(cast(Exchange, Numbered(number, was_poured)), self._meet, self.under_way)
 
     async def _meet(self, exchange: Exchange) -> None:
         self.met.append(cast(Numbered, exchange).number)
@@ -43,6 +43,23 @@ async def test_a_burst_begins_in_its_order_and_a_few_in_each_turn() -> None:
 
     assert [AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE] == seen[:3]
     assert ([*range(3 * AT_ONCE + 1), -1], set()) == (begun.met, begun.under_way)
+
+
+async def test_fewer_begin_in_a_turn_behind_a_stream_and_as_many_as_ever_behind_another_answer() -> None:
+    begun, seen = Begun(), list[int]()
+    for was_poured in (True, False):
+        begun.begin(-1, was_poured=was_poured)
+        await asyncio.sleep(0)
+        begun.met.clear()
+        for number in range(3 * AT_ONCE):
+            begun.begin(number, was_poured=was_poured)
+        await asyncio.sleep(0)
+        seen.append(len(begun.met))
+        while len(begun.met) < 3 * AT_ONCE:
+            await asyncio.sleep(0)
+        assert [*range(3 * AT_ONCE)] == begun.met
+
+    assert [STREAMS_AT_ONCE, AT_ONCE] == seen
 
 
 async def test_one_after_the_other_begins_at_once() -> None:
