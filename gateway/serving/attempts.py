@@ -73,11 +73,13 @@ class Attempts(msgspec.Struct, eq=False):
     _better: Choice | None = None  # that leads away from a peer that is late
 
     def at_once(self) -> Target | None:
-        """The first of the choice, its slot reserved, where that is an engine of ours at whose door nobody waits."""
+        """The first of the choice, its slot reserved: another peer, or an engine of ours at whose door nobody waits."""
         choice, began = self.routed.choice, self.began
         candidate = choice.order[0]
-        if self._made is not None or not candidate.local:
+        if self._made is not None:
             return None
+        if not candidate.local:
+            return self._elsewhere(candidate, choice.reason, began)
         served = self.around.doors.at(candidate.agent, candidate.engine, candidate.model)
         turn = served.door.enters(began)
         return None if turn is None else self._inside(turn, served, candidate, choice.reason, began, began)
@@ -95,7 +97,7 @@ class Attempts(msgspec.Struct, eq=False):
                 if not await self._decide_again():
                     return None
             elif not candidate.local:
-                return self._elsewhere(candidate, began)
+                return self._elsewhere(candidate, course.choice.reason, began)
             else:
                 served = doors.at(candidate.agent, candidate.engine, candidate.model)
                 turn = served.door.come(course.began, may_look=course.may_look and self._broken is None)
@@ -236,17 +238,17 @@ class Attempts(msgspec.Struct, eq=False):
             self.trace.attempt(candidate.model, family, candidate.peer_name, may_tell=False)
         return target
 
-    def _elsewhere(self, candidate: Candidate, began: float) -> Target:
+    def _elsewhere(self, candidate: Candidate, reason: str, began: float) -> Target:
         """Another peer, ready to be asked."""
-        around, asks, course = self.around, self._asks, self._course
+        around, asks = self.around, self._asks
         allowed = allowance(asks.request, around.patience.first_event_s + around.patience.whole_s)
         self._at = peer = around.peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
         upstream: Upstream = peer
-        late_after_s = course.late_after_s if asks.request.stream else None
+        late_after_s = self._course.late_after_s if asks.request.stream else None
         if late_after_s is not None:
             upstream = Leavable(peer, candidate.peer_name, late_after_s, self._look_elsewhere, self._no_longer_late)
         travel = around.decider.queries.travel(asks.request, asks.travel)
-        target = of_peer(asks, travel, candidate, course.choice.reason, upstream, began)
+        target = of_peer(asks, travel, candidate, reason, upstream, began)
         self._reserve(candidate, around.clock())
         if self.trace is None:
             return target

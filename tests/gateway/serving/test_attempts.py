@@ -238,6 +238,32 @@ async def test_a_whole_answer_is_waited_for() -> None:
     assert asked is not None and isinstance(asked.upstream, PeerUpstream)
 
 
+async def test_another_peer_that_answers_is_asked_and_learnt_from_though_nobody_keeps_a_course() -> None:
+    desk = Desk()
+    ben = desk.ada.meet(1, agent("better", capability=(255, 255)))
+    attempts = desk.attempts(desk.choice(), stream=False)
+
+    asked = attempts.at_once()
+    reserved = desk.reservations(ben)
+    attempts.observe(ANSWERED)
+
+    assert asked is not None and isinstance(asked.upstream, PeerUpstream)
+    assert (1, 0, None) == (reserved, desk.reservations(ben), attempts._made)
+    assert [ben] == desk.peers.served_by
+
+
+async def test_another_peer_that_fails_is_not_asked_again_though_nobody_kept_a_course_until_then() -> None:
+    desk = Desk()
+    desk.ada.meet(1, agent("better", capability=(255, 255)))
+    attempts = desk.attempts(desk.choice(), stream=False)
+
+    assert attempts.at_once() is not None
+    attempts.observe(Attempt("failed", None, 1.0, 0, 0, error="peer_unreachable"))
+    following = attempts.at_once() or await attempts.next()
+
+    assert following is not None and desk.door.engine is following.upstream
+
+
 @pytest.mark.parametrize("pin", ["local", id_of(1)])
 async def test_a_target_that_cannot_be_made_costs_no_slot(pin: str) -> None:
     """Neither at the door nor in what we believe of who would have been asked."""
