@@ -67,7 +67,8 @@ class Lender:
         """A request was handed over that wishes nothing: give an order for its kind, if one may stand."""
         kind = Kind(asks.endpoint, asks.model, asks.instead, asks.needs)
         now, known = self._loop.time(), self._not_before
-        if now < known.get(kind, 0.0) or any(given.standing.leave.kind == kind for given in self._given.values()):
+        stands = (given.standing.leave.kind for given in self._given.values() if not given.is_called_back)
+        if now < known.get(kind, 0.0) or kind in stands:
             return
         if kind not in known and len(known) == KINDS_LIMIT:
             known.pop(next(iter(known)))
@@ -84,7 +85,7 @@ class Lender:
         work = Work(
             len(frame.entered) - handed,
             len(frame.went) - handed,
-            sum(went.prompt_tokens for went in frame.went),
+            sum(went.prompt_tokens for went in frame.went if went.status == "ok" or went.tokens),
             sum(went.tokens for went in frame.went),
             busy_s(frame.entered, frame.went, given.used, now),
         )
