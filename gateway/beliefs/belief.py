@@ -142,7 +142,7 @@ class Belief:
 
     def count_by(self, doing: Doing) -> None:
         """It is an engine of ours, and `doing` says what it does at any moment from now on."""
-        self.doing, self.is_counted, self.has_news = doing, True, True
+        self.doing, self.is_counted, self.has_news, self.admission = doing, True, True, "open"
 
     def expected_here(self, now: float) -> Expected[float]:
         """The same of an engine of ours, whose jobs are counted as they are at `now`.
