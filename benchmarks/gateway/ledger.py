@@ -11,7 +11,7 @@ REST = "rest"
 STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and functions of files
     "record": (
         *(f"gateway/serving/attempts.py:{name}" for name in ("observe", "ended")),
-        *("gateway/serving/recording/", "gateway/serving/forward.py:_report"),
+        *("gateway/serving/recording/", "gateway/serving/forward.py:_observe"),
         *("gateway/measuring/feedback.py", "gateway/telemetry/"),
     ),
     "client write": (
@@ -39,7 +39,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
     "dispatch": ("gateway/serving/attempts.py", "gateway/capacity/", "gateway/routing/course.py"),
     "relay": (
         *("gateway/serving/forward.py", "gateway/serving/relaying.py", "gateway/engines/openai_http.py"),
-        *("discovery/connection.py", "discovery/connections.py"),
+        *("discovery/connection.py", "discovery/connections.py", "discovery/answer.py"),
         *("gateway/peering/remote.py", "gateway/peering/hop/", "gateway/peering/delegated.py"),
         *("gateway/peering/frames.py", "gateway/wire/streams/pour.py"),
     ),
