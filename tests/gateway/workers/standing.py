@@ -46,6 +46,10 @@ class Working:
     async def given(self) -> None:
         """An order for chats stands, after one that was decided."""
         await self.chat()
+        await self.stands()
+
+    async def stands(self) -> None:
+        """An order stands; what was heard before is forgotten."""
         await until(lambda: bool(self.carrying._taking._by_kind))
         self.heard.clear()
 
@@ -59,13 +63,15 @@ class Working:
 async def standing(
     home: Path, engine: ScriptedEngine, slots: int = 8, config: ClientConfig | None = None
 ) -> AsyncIterator[Working]:
-    """One of one worker, and an engine with so many slots."""
+    """One of one worker, and an engine with so many slots. No order ends by time: a test says when its lender looks."""
     config = config or ClientConfig()
     keys = ApiKeys(home / "api_keys.json")
     async with desk(home, engine, ScriptedEngine(url="http://127.0.0.1:9"), slots=slots, alone=True, only=True) as ada:
         app = ClientApp(ada.dispatcher, None, config, keys, lambda token: False)  # type: ignore[arg-type]  # no page is asked for
         lending = Lending(ada.dispatcher.by_order, workers=1)
         carrying, answering = pair(app, lending)
+        (lender,) = lending._lenders
+        lender._timer = asyncio.get_running_loop().call_later(3600.0, lambda: None)
         carrying.let_in_by(Entrance(config.callers, keys, lambda token: False), config.body_limit_bytes)
         async with serving(carrying) as served:  # type: ignore[arg-type]  # it meets its exchanges
             url = f"http://127.0.0.1:{served.port}"

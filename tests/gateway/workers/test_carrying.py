@@ -19,9 +19,17 @@ from tests.discovery.loopback import until
 from tests.fakes import ScriptedEngine
 from tests.gateway.server.serving import serving
 from tests.gateway.serving.forwarding import TEXT, forward
-from tests.gateway.workers.asking import asking
+from tests.gateway.workers.asking import Asked, asking
 from tests.gateway.workers.pair import working
 from tests.gateway.workers.test_frames import LOAN
+
+SOME = 8  # events, of which some are words
+
+
+async def some_words(asked: Asked) -> None:
+    """The only client of a worker was sent some of its answer."""
+    await until(lambda: any(one.exchange.sent >= SOME for one in asked.worker.carrying._under_way.values()))
+
 
 LINES = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
 
@@ -127,8 +135,7 @@ async def test_a_worker_without_its_owner_breaks_off_what_it_passes_on() -> None
     talks = ScriptedEngine(token_s=0.02, answer=lambda body: "word " * 500)
     async with talks.serving() as engine, asking(engine) as asked:
         waiting = asyncio.create_task(asked.chat(stream=True))
-        await until(lambda: engine.active == 1)
-        await asyncio.sleep(0.1)
+        await some_words(asked)
         asked.worker.carrying.end()
         answer = await waiting
 
@@ -140,8 +147,7 @@ async def test_an_owner_that_stops_has_its_worker_leave_off() -> None:
     talks = ScriptedEngine(token_s=0.02, answer=lambda body: "word " * 500)
     async with talks.serving() as engine, asking(engine) as asked:
         waiting = asyncio.create_task(asked.chat(stream=True))
-        await until(lambda: engine.active == 1)
-        await asyncio.sleep(0.1)
+        await some_words(asked)
         (task,) = asked.worker.answering.tasks
         task.cancel()
         answer = await waiting

@@ -32,8 +32,7 @@ async def test_the_client_and_the_log_are_told_the_same_as_of_one_that_is_decide
     said = [[{"role": "user", "content": text}] for text in ("good morning one", "good morning two")]
     async with ScriptedEngine().serving() as engine, standing(tmp_path, engine) as worker:
         decided = await worker.chat(messages=said[0], stream=stream)
-        await until(lambda: worker.carrying._taking._by_kind)
-        worker.heard.clear()
+        await worker.stands()
         taken = await worker.chat(messages=said[1], stream=stream)
         first, second = await worker.lines(2)
         counted = worker.ada.telemetry.exposition().decode()
@@ -203,8 +202,7 @@ async def test_what_an_engine_refuses_by_an_order_is_judged_by_the_owner_and_ask
 async def test_a_stream_that_breaks_off_by_an_order_ends_as_one_that_was_decided(tmp_path: Path) -> None:
     async with ScriptedEngine(cut_after=2).serving() as engine, standing(tmp_path, engine) as worker:
         decided = await worker.chat(stream=True)
-        await until(lambda: worker.carrying._taking._by_kind)
-        worker.heard.clear()
+        await worker.stands()
         taken = await worker.chat(stream=True)
 
         assert ["Came", "Heard", "Passed"] == [kind for kind in worker.heard if kind != "Done"][:3]
