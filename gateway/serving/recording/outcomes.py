@@ -88,7 +88,7 @@ class Outcomes:
         came, routed, remember = way.came, way.routed, self._queries.remember
         for candidate, attempt in way.done:
             has_answered = attempt.status == "ok"
-            remember(routed.request.session, candidate.queue, not has_answered)
+            remember(routed.query.session or "", candidate.queue, not has_answered)
             if has_answered:
                 self._answered(came.request_id, routed, candidate, came.began)
         line = self._log.ended(way)

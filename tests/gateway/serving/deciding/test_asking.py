@@ -21,7 +21,8 @@ OWN = candidate("own", local=True, agent="small")
 
 def routed(**fields: object) -> Routed:
     body = json.dumps({"messages": [{"role": "user", "content": "hi"}], **fields}).encode()
-    return Routed(read_request("chat/completions", body), NOTHING, None, MATHS, choice("own"))
+    request = read_request("chat/completions", body)
+    return Routed(request, NOTHING, None, structs.replace(MATHS, session=request.session), choice("own"))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from gateway.serving.standing.orders import Entered
 from gateway.wire.reading.elsewhere import to_tell
 from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine
@@ -46,6 +47,19 @@ async def test_none_may_stand_at_an_engine_that_does_not_know_a_field(tmp_path: 
         standing.direct.refused["chat/completions"] = frozenset({"user"})  # type: ignore[attr-defined]
 
         assert ada.dispatcher.by_order.may_stand(ASKS) is None
+
+
+async def test_a_conversation_that_was_left_is_remembered_by_its_own_name(tmp_path: Path) -> None:
+    """Not by that of the request for which the order was given."""
+    asks = structs.replace(ASKS, session="first")
+    async with ScriptedEngine().serving() as engine, desk(tmp_path, engine, NOBODY, alone=True, only=True) as ada:
+        by_order = ada.dispatcher.by_order
+        standing = by_order.may_stand(asks)
+        assert standing is not None
+        (one,) = by_order.entered(standing, [Entered(1, "r1", 5, None, "second", False, 90, 0.0, 0.0, by_order.now)])
+        by_order.went(one, "cancelled", None, by_order.now, (5, 0))
+
+        assert ["second"] == [*ada.dispatcher.decider.queries._failed]
 
 
 async def test_what_a_kind_is_told_to_cost_is_what_each_of_it_would(tmp_path: Path) -> None:
