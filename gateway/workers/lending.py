@@ -130,8 +130,11 @@ class Lender:
         self._lost(self)
 
     def _give(self, standing: Standing, asks: Asks) -> None:
-        slots, number = slots_to_lend(standing.door.doing.slots, self._workers), self._last + 1
-        if not slots or (loan := standing.door.lend(slots, partial(self._call_back, number))) is None:
+        door, number = standing.door, self._last + 1
+        if any(given.standing.door is door for given in self._given.values() if not given.is_called_back):
+            return  # another kind has all that this worker may have of the engine
+        slots = slots_to_lend(door.doing.slots, self._workers)
+        if not slots or (loan := door.lend(slots, partial(self._call_back, number))) is None:
             return
         self._last = number
         self._given[number] = _Given(standing, asks, slots, loan, (0, self._by_order.now))

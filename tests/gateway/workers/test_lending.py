@@ -143,6 +143,22 @@ async def test_an_order_is_given_again_while_what_was_taken_by_the_last_one_goes
         await until(lambda: [*lender._given] == [2])
 
 
+async def test_no_more_than_half_of_the_slots_is_lent_however_many_kinds_are_asked_for(tmp_path: Path) -> None:
+    """Another kind gets them once the first has none."""
+    async with ScriptedEngine().serving() as engine, standing(tmp_path, engine) as worker:
+        await worker.given()
+        (lender,) = worker.lending._lenders
+        await worker.chat(model="auto")
+        assert 4 == worker.loaned
+
+        lender._call_back(1)
+        await until(lambda: not worker.loaned)
+        lender._not_before.clear()
+        await worker.chat(model="auto")
+
+        assert 4 == worker.loaned and [2] == [*lender._given]
+
+
 async def test_where_others_serve_an_order_ends(tmp_path: Path) -> None:
     async with ScriptedEngine().serving() as engine, standing(tmp_path, engine) as worker:
         worker.ada.node.gossip.watch(worker.lending.look_again)
