@@ -66,13 +66,10 @@ class Lender:
     def came(self, asks: Asks) -> None:
         """A request was handed over that wishes nothing: give an order for its kind, if one may stand."""
         kind = Kind(asks.endpoint, asks.model, asks.instead, asks.needs)
-        now, known = self._loop.time(), self._not_before
         stands = (given.standing.leave.kind for given in self._given.values() if not given.is_called_back)
-        if now < known.get(kind, 0.0) or kind in stands:
+        if self._loop.time() < self._not_before.get(kind, 0.0) or kind in stands:
             return
-        if kind not in known and len(known) == KINDS_LIMIT:
-            known.pop(next(iter(known)))
-        known[kind] = now + AGAIN_S
+        self._not_for_now(kind)
         if len(self._given) < KINDS_LIMIT and (standing := self._by_order.may_stand(asks)) is not None:
             self._give(standing, asks)
 
@@ -129,6 +126,13 @@ class Lender:
         self._given.clear()
         self._lost(self)
 
+    def _not_for_now(self, kind: Kind) -> None:
+        known = self._not_before
+        known.pop(kind, None)
+        known[kind] = self._loop.time() + AGAIN_S  # the last from now on
+        if len(known) > KINDS_LIMIT:
+            del known[next(iter(known))]
+
     def _give(self, standing: Standing, asks: Asks) -> None:
         door, number = standing.door, self._last + 1
         if any(given.standing.door is door for given in self._given.values() if not given.is_called_back):
@@ -157,7 +161,7 @@ class Lender:
         given = self._given.get(number)
         if given is not None and not given.is_called_back:
             given.is_called_back = True
-            self._not_before[given.standing.leave.kind] = self._loop.time() + AGAIN_S
+            self._not_for_now(given.standing.leave.kind)
             self._say(CallBack(number))
 
     def _is_back(self, number: int, given: "_Given") -> None:

@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from gateway.client.app import ClientConfig
 from gateway.wire.request import read_request
 from gateway.workers.frames import Came
+from gateway.workers.lending import KINDS_LIMIT
 from tests.discovery.loopback import until
 from tests.fakes import ScriptedEngine
 from tests.gateway.workers.standing import CHAT, standing
@@ -157,6 +159,20 @@ async def test_no_more_than_half_of_the_slots_is_lent_however_many_kinds_are_ask
         await worker.chat(model="auto")
 
         assert 4 == worker.loaned and [2] == [*lender._given]
+
+
+async def test_of_what_no_order_was_given_for_of_late_little_is_kept(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, standing(tmp_path, engine) as worker:
+        await worker.given()
+        (lender,) = worker.lending._lenders
+        asks = next(iter(lender._given.values())).asks
+        for number in range(KINDS_LIMIT):
+            lender.came(structs.replace(asks, model=f"nobody-has-{number}"))
+        lender._call_back(1)
+        for number in range(4):
+            lender.came(structs.replace(asks, model=f"nobody-has-this-{number}"))
+
+        assert KINDS_LIMIT == len(lender._not_before)
 
 
 async def test_where_others_serve_an_order_ends(tmp_path: Path) -> None:
