@@ -183,10 +183,10 @@ class _Carried:
         exchange, order, request = self.exchange, taken.order, taken.request
         heard = Keeping() if request.stream else None
         asking = self._asking = Asking(self.number, exchange, taken.loan, meter := Meter(request), heard)
-        body = encode_request(asking_for_usage(request), order.leave.engine_model)
         manner, within_s = order.manner, order.patience.begins_within_s(request.stream)
         outcome: NotPassed | None = None
         try:
+            body = encode_request(asking_for_usage(request), order.leave.engine_model)
             outcome = await asking.ask(self._connections(manner.way), manner, body, within_s)
         finally:
             if outcome is None:

@@ -3,7 +3,9 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from msgspec import structs
 
@@ -143,6 +145,19 @@ async def test_an_order_is_given_again_while_what_was_taken_by_the_last_one_goes
 
         assert 200 == (await going).status_code
         await until(lambda: [*lender._given] == [2])
+
+
+async def test_a_request_that_a_bug_ends_has_its_slot_no_more(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, standing(tmp_path, engine) as worker:
+        await worker.given()
+        (held,) = worker.carrying._taking._by_kind.values()
+        leave: Any = structs.replace(held.order.leave, engine_model=object())  # no name can be written into a body so
+        held.order = structs.replace(held.order, leave=leave)
+        with pytest.raises(httpx.HTTPError):
+            (await worker.chat()).raise_for_status()
+
+        assert "cancelled" == (await worker.lines(2))[-1]["status"]
+        assert 0 == held.running == worker.ada.door.load.running
 
 
 async def test_no_more_than_half_of_the_slots_is_lent_however_many_kinds_are_asked_for(tmp_path: Path) -> None:
