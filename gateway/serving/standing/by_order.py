@@ -58,7 +58,7 @@ class Standing(msgspec.Struct, frozen=True, eq=False):
 class Begun(msgspec.Struct, eq=False):
     """A request that a worker took (gateway.serving.recording.outcomes.Way)."""
 
-    is_stream: bool
+    entered: Entered
     came: Came
     routed: Routed
     recorded: Recorded
@@ -119,8 +119,8 @@ class ByOrder:
 
     def entered(self, standing: Standing, entered: Sequence[Entered]) -> list[Begun]:
         """A worker has taken requests: it is as if they had been decided, and sent, here."""
-        node, telemetry, known, log = self._around.node, self._telemetry, standing.routed, self._log
-        let_in, dispatch = self._around.outcomes.let_in, node.dispatch
+        node, known, log = self._around.node, standing.routed, self._log
+        dispatch = node.dispatch
         queries = [
             structs.replace(
                 known.query, prompt_tokens=one.prompt_tokens, max_tokens=one.max_tokens, body_bytes=one.body_bytes,
@@ -132,32 +132,33 @@ class ByOrder:
         begun = list[Begun]()
         for one, query, choice in zip(entered, queries, choices, strict=True):
             candidate, routed = choice.order[0], Routed(known.request, NOTHING, None, query, choice, known.verdict)
-            telemetry.observe_stage("read", one.read_s)
-            telemetry.observe_choice(one.decided_s, choice.reason)
-            let_in((candidate.wait_s, 0.0))
             recorded = log.began(routed, one.request_id)
             recorded.peer, recorded.model = candidate.peer_name, candidate.model
             came = Came(b"", {}, "", None, one.request_id, one.began)
-            begun.append(Begun(one.stream, came, routed, recorded, dispatch(candidate, one.began)))
+            begun.append(Begun(one, came, routed, recorded, dispatch(candidate, one.began)))
         return begun
 
     def went(self, begun: Begun, status: Status, ttft_s: float | None, ended: float, tokens: tuple[int, int]) -> None:
         """How one of them went."""
-        candidate, outcomes = begun.choice.order[0], self._around.outcomes
+        choice, entered, outcomes, telemetry = begun.choice, begun.entered, self._around.outcomes, self._telemetry
+        candidate = choice.order[0]
+        telemetry.observe_stage("read", entered.read_s)
+        telemetry.observe_choice(entered.decided_s, choice.reason)
+        outcomes.let_in((candidate.wait_s, 0.0))
         attempt = Attempt(status, ttft_s, ended - begun.came.began, *tokens)
         self._observe(begun, candidate, attempt, ended)
-        outcomes.attempted(candidate, attempt, None, is_stream=begun.is_stream)
+        outcomes.attempted(candidate, attempt, None, is_stream=entered.stream)
         begun.done = ((candidate, attempt),)
         outcomes.ended(begun, is_left=False)
 
     def handed_over(self, begun: Begun) -> None:
-        """It is decided anew, as if nobody had taken it, but for what came of it (gateway/workers)."""
+        """It is decided anew, and counted then, as if nobody had taken it but for what came of it (gateway/workers)."""
         self._observe(begun, begun.choice.order[0], Attempt("cancelled", None, 0.0, 0, 0), self.now)
         self._log.forget(begun.recorded)
 
     def _observe(self, begun: Begun, by: Candidate, attempt: Attempt, now: float) -> None:
         outcome = Outcome(
-            by.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, begun.is_stream
+            by.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, begun.entered.stream
         )
         self._around.node.observe(begun.reservation, outcome, now)
 

@@ -231,12 +231,14 @@ async def test_what_a_dead_worker_held_is_free(tmp_path: Path) -> None:
 async def test_what_an_engine_refuses_by_an_order_is_judged_by_the_owner_and_asked_once(
     status: int, tmp_path: Path
 ) -> None:
+    """It is one decision, of one request that was read."""
     async with ScriptedEngine().serving() as engine, standing(tmp_path, engine) as worker:
         await worker.given()
         engine.status = status
         before = len(engine.asked)
         answer = await worker.chat()
         lines = await worker.lines(2)
+        counted = worker.ada.telemetry.exposition().decode()
 
         assert (
             1 == len(engine.asked) - before
@@ -244,6 +246,12 @@ async def test_what_an_engine_refuses_by_an_order_is_judged_by_the_owner_and_ask
         )
         assert answer.status_code in (status, 503)
         assert (1, 2) == (lines[-1]["attempts"], len(worker.ada.route_log.recent.all))
+        for counter in (
+            'decisions_total{reason="only_candidate"}',
+            'stage_seconds_count{stage="read"}',
+            'wait_seconds_count{kind="actual"}',
+        ):
+            assert f"ppai_{counter} 2.0" in counted
 
 
 async def test_a_stream_that_breaks_off_by_an_order_ends_as_one_that_was_decided(tmp_path: Path) -> None:
