@@ -371,3 +371,24 @@ async def test_an_answer_behind_a_known_head_is_read_as_the_parser_reads_it() ->
         knowing.found = 0
 
     assert found > 2000, "many of them are known, or this tests nothing"
+
+
+HINTS = b"HTTP/1.1 103 Early Hints\r\ncontent-length: 5\r\n\r\n"
+REST = b"x: y\r\ncontent-length: 5\r\n\r\nhello"
+
+
+@pytest.mark.parametrize(
+    ("taught", "told"),
+    [
+        pytest.param([HINTS + WHOLE], HINTS + b"hello", id="of two heads the first"),
+        pytest.param([b"HTTP/1.1 200 OK\r\n", REST], REST, id="the rest of a head"),
+    ],
+)
+async def test_what_is_not_the_head_before_the_body_teaches_none(taught: list[bytes], told: bytes) -> None:
+    """The parser refuses it when it comes as a head, though it came twice, before a body of that length."""
+    knowing = KnownHeads[Head]()
+    side = Side(knowing)
+    for _ in range(2):
+        assert (200, b"hello") == (heard := side.hear(taught))[:1] + heard[5:6]
+
+    assert Side(Forgetting()).hear([told]) == Side(knowing).hear([told])
