@@ -280,8 +280,7 @@ class PeerClient:
         is_there = good is not None and way in (None, good) and (good in card.addr or good in (contact.met, way))
         if good is None or not is_there or not card.addr:
             return None
-        road = self._road(card, contact, good)
-        contact.road = road._replace(came_of=_came_of(card, contact))
+        contact.road = road = self._road(card, contact, good)._replace(came_of=_came_of(card, contact))
         return road
 
     async def _read(self, peer: str, answer: Answer, limit_bytes: int, answer_s: float) -> bytes:

@@ -18,6 +18,7 @@ from discovery.messages import Digest, encode
 from discovery.pinned import Pin
 from discovery.records import Address, PeerId
 from discovery.request_auth import Refused, hashed
+from discovery.roads import Road
 from gateway.server.listeners import places_for_peers
 from tests.cluster import id_of
 from tests.discovery.loopback import NET, ask, garbage_server, own_card, post, running_peer
@@ -163,6 +164,54 @@ async def test_a_peer_is_asked_where_it_was_met_though_its_card_names_another_pl
 
         assert b"served:?" == await ask(a, b)
         assert [b.address, Address("192.0.2.1", 8471)] == a.transport.client.addresses(b.identity.id)
+
+
+ELSEWHERE = Address("127.0.0.1", 1024)
+
+
+@pytest.mark.parametrize(
+    ("told", "learnt"),
+    [
+        pytest.param({"cert": bytes(32)}, {}, id="another certificate"),
+        pytest.param({"addr": ()}, {}, id="another address"),
+        pytest.param({"relayed": 1}, {}, id="a relay"),
+        pytest.param({}, {"gen": 1 << 60}, id="a restart"),
+        pytest.param({}, {"pin": Pin(None)}, id="another first contact"),
+        pytest.param({}, {"good": None}, id="a failure"),
+        pytest.param({}, {"way": ELSEWHERE}, id="a way through its NAT"),
+        pytest.param({}, {"named": {ELSEWHERE}}, id="a name by which it was met"),
+        pytest.param({}, {"met": ELSEWHERE}, id="another place where it was met"),
+    ],
+)
+async def test_a_road_is_kept_until_anything_changes_that_it_came_of(
+    tmp_path: Path, told: dict[str, object], learnt: dict[str, object]
+) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        client, contact = a.transport.client, a.transport.client.contacts[b.identity.id]
+        assert b.address == contact.met
+
+        def learn(**told: object) -> None:
+            b.gossip.publish(replace(own_card(b), **told), 0.0)  # type: ignore[arg-type]
+            a.gossip.learn([b.gossip.own_card()], 0.0)
+
+        def road() -> Road | None:
+            card = a.gossip.card(b.identity.id)
+            assert card is not None
+            return client._where_it_is(card, contact)
+
+        learn(addr=(ELSEWHERE,))
+        before = road()
+        assert before is not None and before is road()
+
+        if told:
+            learn(**told)
+        for name, value in learnt.items():
+            setattr(contact, name, value)
+        kept = road()
+        contact.road = None
+
+        assert before is not kept and road() == kept
 
 
 @pytest.mark.parametrize(
