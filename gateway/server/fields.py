@@ -34,11 +34,6 @@ class Head:
         self.awaits_word = version != "1.0" and self.headers.get("expect", "").lower() == "100-continue"
         self.kept: Any = None  # what whoever answers such requests keeps for them
 
-    @property
-    def length(self) -> bytes:
-        """How long the body is, as its line says."""
-        return self.headers.get("content-length", "").encode("latin-1")
-
     def lines_with(self, anew: Mapping[str, str]) -> Fields:
         """The header lines, with other values of these headers."""
         names = [name.lower().decode("latin-1") for name, _ in self.fields]
