@@ -203,8 +203,10 @@ async def test_where_others_serve_an_order_ends(tmp_path: Path) -> None:
 
 async def test_an_order_by_which_nothing_is_done_ends(tmp_path: Path) -> None:
     async with ScriptedEngine().serving() as engine, standing(tmp_path, engine) as worker:
-        await worker.given()
         (lender,) = worker.lending._lenders
+        lender._timer = None
+        await worker.given()
+        assert lender._timer is not None, "it looks by itself from then on"
         for _ in range(3):
             lender._look()
         await until(lambda: not worker.loaned)
