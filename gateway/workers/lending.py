@@ -16,7 +16,7 @@ from gateway.wire.reading.elsewhere import Asks
 from gateway.workers.frames import CallBack, Done, Frame, Order
 
 AGAIN_S = 0.25  # s after an order ended, or none could be given, until one is given for its kind
-LOOK_S = 0.5  # s after which what an order says is said anew, where it is used
+LOOK_S = 0.5  # s after which what an order says is said anew
 IDLE_LOOKS = 2  # in a row without a request, after which an order ends
 KINDS_LIMIT = 16  # kinds for which one worker has orders, or had none a moment ago
 
@@ -154,8 +154,7 @@ class Lender:
             given.count(given.used[0])
             if given.looks > IDLE_LOOKS and not given.begun:
                 self._call_back(number)
-        if any(given.looks == 1 for given in self._given.values()):
-            self.look_again()
+        self.look_again()
 
     def _call_back(self, number: int) -> None:
         given = self._given.get(number)

@@ -201,6 +201,23 @@ async def test_where_others_serve_an_order_ends(tmp_path: Path) -> None:
         assert "Came" in worker.heard
 
 
+async def test_an_order_ends_with_what_it_rests_on_also_while_only_long_answers_go_on_by_it(tmp_path: Path) -> None:
+    talks = ScriptedEngine(token_s=0.02, answer=lambda body: "word")
+    async with talks.serving() as engine, standing(tmp_path, engine) as worker:
+        await worker.given()
+        engine.answer = lambda body: "word " * 500
+        going = asyncio.create_task(worker.chat(stream=True))
+        await until(lambda: worker.ada.door.lent.running == 1)
+        (lender,) = worker.lending._lenders
+        lender._look()
+        worker.ada.node.serve(())
+        lender._look()
+        await until(lambda: not worker.carrying._taking._by_kind)
+
+        assert 1 == worker.loaned
+        going.cancel()
+
+
 async def test_an_order_by_which_nothing_is_done_ends(tmp_path: Path) -> None:
     async with ScriptedEngine().serving() as engine, standing(tmp_path, engine) as worker:
         (lender,) = worker.lending._lenders
