@@ -127,6 +127,7 @@ class PeerApp:
         aim, headers = asked.head.kept or _aim(asked), asked.headers
         path = aim.path
         if not aim.in_session:
+            asked.learn = None  # maybe of a stranger, who could push out what peers send
             self._endpoint.expect(path, headers, asked.ip)
         size = _size(headers, aim.limit_bytes)
         if path in (HELLO_PATH, JOIN_PATH):

@@ -159,9 +159,12 @@ class Reading(asyncio.Protocol):
                 self.refuse(431, f"a request's head is at most {self._bounds.head_bytes} bytes here")
 
     def _learn(self, lines: bytes) -> None:
-        """Have this head, behind which its body is awaited, remembered once its request is not refused."""
+        """Have this head, behind which its body is awaited, remembered once its request is not refused.
+
+        Only what is posted: strangers get a page or a sign of life, and could push out what programs send.
+        """
         exchange = self._reading
-        if exchange is not None and exchange.keeps_alive:
+        if exchange is not None and exchange.keeps_alive and exchange.method == "POST":
             exchange.learn = partial(self._heads.learn, lines, exchange.head)
 
     # --- what the parser calls ---

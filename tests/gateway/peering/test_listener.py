@@ -14,11 +14,12 @@ import aiohttp
 import pytest
 
 from discovery.identity import Identity
+from discovery.messages import encode
 from discovery.request_auth import Audience, hashed, sign_request
 from gateway.upstream import UpstreamError
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import ask, delegated, until
-from tests.peers import Pair, two_peers
+from tests.peers import NET, Pair, two_peers
 
 
 async def test_a_peer_without_the_right_is_turned_away(tmp_path: Path) -> None:
@@ -156,6 +157,18 @@ async def test_a_peer_of_before_is_read_before_it_is_verified(tmp_path: Path) ->
         assert 2 == len(engine.asked)
 
 
+async def test_no_head_of_a_stranger_is_remembered(tmp_path: Path) -> None:
+    """A hello needs no right, and may end on the lines of a request in a session."""
+    as_in_session = {"ppai-session": "1", "ppai-mac": "0" * 64, "ppai-sha256": "0" * 64}
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        greeting = encode(pair.ada.transport.endpoint.introduction(), NET)
+        for _ in range(3):
+            async with opened(pair, as_in_session, len(greeting), greeting, "hello") as (reader, _), asyncio.timeout(5):
+                assert b" 200 " in await reader.readline()
+
+        assert {} == pair.ben.web.server_state.heads._known
+
+
 async def test_a_body_has_a_length(tmp_path: Path) -> None:
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         headers = {**signed(pair, b""), "transfer-encoding": "chunked"}
@@ -190,14 +203,14 @@ def signed(pair: Pair, body: bytes) -> dict[str, str]:
 
 @asynccontextmanager
 async def opened(
-    pair: Pair, headers: Mapping[str, str], size: int | str | None, body: bytes = b""
+    pair: Pair, headers: Mapping[str, str], size: int | str | None, body: bytes = b"", path: str = "delegate"
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection to ben on which the head of a delegation was sent, and as much of its body as is given."""
+    """A connection to ben on which the head of a POST was sent, and as much of its body as is given."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     reader, writer = await asyncio.open_connection("127.0.0.1", pair.ben.address.port, ssl=tls)
     lines = {"host": "x", **headers} | ({} if size is None else {"content-length": str(size)})
-    head = "POST /peer/1/delegate HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    head = f"POST /peer/1/{path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     writer.write(head.encode() + b"\r\n" + body)
     try:
         yield reader, writer

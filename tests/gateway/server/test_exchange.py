@@ -159,6 +159,17 @@ async def test_whether_a_key_counts_is_looked_up_for_a_known_head_too(tmp_path: 
     assert 2 == heads.found
 
 
+async def test_no_head_of_a_stranger_is_remembered(tmp_path: Path) -> None:
+    """Who shows no key is told what needs none, and could push out what programs send."""
+    side, heads = Side("knowing", tmp_path), CountingHeads()
+    ApiKeys(tmp_path / "api_keys.json").add("a program")
+    side.remember(heads)
+    sent = [b"GET /health HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}"]
+
+    assert [b"200"] * 3 == [(await side.say(sent)).answers[0][0] for _ in range(3)]
+    assert 0 == heads.found
+
+
 @pytest.mark.parametrize("seeds", [range(1500)], ids=["few"])
 async def test_a_head_that_came_before_is_read_as_by_the_parser(seeds: range, tmp_path: Path) -> None:
     await _compare_known(seeds, tmp_path)
