@@ -140,7 +140,7 @@ class Delegated(Work):
                 self.first_at = self._clock()
             return asker.outlet(pour)
 
-        pour = Pour(asyncio.get_running_loop().time, outlet, note)
+        pour = Pour(asyncio.get_running_loop().time, outlet, note, is_named=self.endpoint in AGENT_ENDPOINTS)
         try:
             async for events in reads(reply, pour):
                 frames = list[bytes]()

@@ -174,7 +174,8 @@ class Relay(msgspec.Struct, eq=False):
         await client.send(b"".join(events), more=False)
 
     async def _relay_events(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
-        pour = Pour(asyncio.get_running_loop().time, partial(self._outlet, client, headers), self._poured)
+        clock, is_named = asyncio.get_running_loop().time, self.terms.endpoint in AGENT_ENDPOINTS
+        pour = Pour(clock, partial(self._outlet, client, headers), self._poured, is_named=is_named)
         try:
             await self._relay_each(reply, client, headers, pour)
         finally:

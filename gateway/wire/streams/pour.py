@@ -23,11 +23,13 @@ class Pour:
     at = -inf  # when something last passed, by the clock
     _told = 0  # events
 
-    def __init__(self, clock: Callable[[], float], outlet: Outlet, tell: Tell) -> None:
+    def __init__(self, clock: Callable[[], float], outlet: Outlet, tell: Tell, *, is_named: bool = False) -> None:
         """`clock`: the event loop's. `outlet` is looked for when there is something to write.
 
-        `tell` is given whole events that have passed, in their order, and how many.
+        `tell` is given whole events that have passed, in their order, and how many. `is_named`: of a stream whose
+        events have names, the last of which tells its end.
         """
+        self._is_named = is_named
         self._clock, self._outlet, self._tells, self._came = clock, outlet, [tell], bytearray()
         self._put: Put = self._first
 
@@ -38,12 +40,15 @@ class Pour:
     def take(self, piece: bytes) -> bool:
         """Write `piece`, if it is whole plain events and may be written now; False: it has to be read.
 
-        Each is one line with an object, as chat and completions send, or one that is named something with `delta` at
-        its end, as in Responses and Messages. None tells an error, a usage or the end, none has an id, a comment or
-        another line end. Nothing is parsed: a quote inside a text is escaped.
+        Each is one line with an object, as chat and completions send, or where events are named one that is named
+        something with `delta` at its end, as in Responses and Messages: of a server that names none there, each has to
+        be read for its type. None tells an error, a usage or the end, none has an id, a comment or another line end.
+        Nothing is parsed: a quote inside a text is escaped.
         """
-        is_line = piece.find(b"\n", 0, -2) < 0  # as nearly all come
-        if not (is_line and piece.startswith(b"data: {") and piece.endswith(b"}\n\n")) and not _are_several(piece):
+        is_named = self._is_named
+        is_line = not is_named and piece.find(b"\n", 0, -2) < 0  # as nearly all come
+        is_line = is_line and piece.startswith(b"data: {") and piece.endswith(b"}\n\n")
+        if not is_line and not _are_several(piece, is_named):
             return False
         if b"\r" in piece or b'"error"' in piece or (b'"usage"' in piece and not tells_no_usage(piece)):
             return False
@@ -93,13 +98,13 @@ def _closed(events: bytes) -> bool:
     return False
 
 
-def _are_several(piece: bytes) -> bool:
+def _are_several(piece: bytes, is_named: bool) -> bool:
     """Whether `piece` is whole events by its lines: several with an object each, or named ones."""
     count, lines = piece.count(b"\n\n"), piece.count(b"\n")
     if not count or not piece.endswith(b"}\n\n") or piece.count(b"}\n\n") != count:
         return False
-    if piece.startswith(b"data: {"):
-        return lines == 2 * count and piece.count(b"\n\ndata: {") == count - 1
+    if not is_named:
+        return piece.startswith(b"data: {") and lines == 2 * count and piece.count(b"\n\ndata: {") == count - 1
     return (
         piece.startswith(b"event: ")
         and lines == 3 * count == 3 * piece.count(b"delta\ndata: {")

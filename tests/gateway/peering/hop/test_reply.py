@@ -184,7 +184,7 @@ BULK = HELLO + WORLD + HELLO
 
 
 async def poured(
-    identity: Identity, scripted: ScriptedPeer, patience: Patience = PATIENCE
+    identity: Identity, scripted: ScriptedPeer, patience: Patience = PATIENCE, *, is_named: bool = False
 ) -> tuple[list[bytes], list[list[bytes]]]:
     """What was taken as it came, and what came out besides, those together that came together."""
     taken, came = list[bytes](), list[list[bytes]]()
@@ -193,18 +193,27 @@ async def poured(
         scripted.serving(identity.id) as upstream,
         upstream.open("chat/completions", (BODY,), {}, stream=True, patience=patience) as reply,
     ):
-        async for events in reply.reads(pour_into(taken)):
+        async for events in reply.reads(pour_into(taken, is_named=is_named)):
             came.append([event.raw for event in events])
         assert reply.receipt is not None
     return taken, came
 
 
-def pour_into(taken: list[bytes]) -> Pour:
+def pour_into(taken: list[bytes], *, is_named: bool = False) -> Pour:
     def put(events: bytes) -> bool:
         taken.append(events)
         return True
 
-    return Pour(asyncio.get_running_loop().time, lambda pour: put, lambda events, count: None)
+    return Pour(asyncio.get_running_loop().time, lambda pour: put, lambda events, count: None, is_named=is_named)
+
+
+async def test_named_events_end_with_their_last_where_their_server_writes_no_names(identity: Identity) -> None:
+    frames = [encode_event(b'{"type":"response.%s"}' % kind) for kind in (b"created", b"delta", b"completed")]
+    script = (frames[0], 0.05, frames[1], 0.05, frames[2], 0.05, receipt_for(identity, *frames))
+
+    taken, came = await poured(identity, ScriptedPeer(script, 200, MAY_NAME), is_named=True)
+
+    assert ([], [[frame] for frame in frames]) == (taken, came)
 
 
 async def test_plain_events_pass_as_they_came_under_the_same_receipt(identity: Identity) -> None:

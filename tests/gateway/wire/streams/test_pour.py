@@ -49,27 +49,35 @@ def into(told: list[bytes]) -> Tell:
     return tell
 
 
-def pour_of(*told: Tell, put: Put = lambda events: True) -> Pour:
+def pour_of(*told: Tell, put: Put = lambda events: True, is_named: bool = False) -> Pour:
     clock = iter(range(1, 10_000)).__next__
-    return Pour(clock, lambda pour: put, *told or (lambda events, count: None,))
+    return Pour(clock, lambda pour: put, *told or (lambda events, count: None,), is_named=is_named)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 @pytest.mark.parametrize("event", PLAIN)
 def test_chunks_of_an_answer_pass(event: bytes, count: int) -> None:
     written = list[bytes]()
-    pour = pour_of(put=lambda events: written.append(events) is None)
+    pour = pour_of(put=lambda events: written.append(events) is None, is_named=event.startswith(b"event"))
 
     assert pour.take(event * count)
 
     assert ([event * count], count, 1) == (written, pour.count, pour.at)
 
 
-@given(st.lists(st.sampled_from([*PLAIN, *NOT_PLAIN]), max_size=5), st.integers(0, 20))
-def test_what_passes_is_what_would_come_out_and_nothing_that_has_to_be_read(pieces: list[bytes], cut: int) -> None:
+@pytest.mark.parametrize("event", [b'data: {"type":"response.completed"}\n\n', PLAIN[0], 2 * PLAIN[0]])
+def test_where_events_have_names_one_without_is_read(event: bytes) -> None:
+    """The type of one tells the end, where its server writes no names."""
+    assert not pour_of(is_named=True).take(event)
+
+
+@given(st.lists(st.sampled_from([*PLAIN, *NOT_PLAIN]), max_size=5), st.integers(0, 20), st.booleans())
+def test_what_passes_is_what_would_come_out_and_nothing_that_has_to_be_read(
+    pieces: list[bytes], cut: int, is_named: bool
+) -> None:
     """Alone, in a row or cut short: a piece passes as the splitter would pass it, and calls for nothing else."""
     for sent in (whole := b"".join(pieces), whole[cut:], whole[: len(whole) - cut]):
-        if not (pour := pour_of()).take(sent):
+        if not (pour := pour_of(is_named=is_named)).take(sent):
             assert (0, -inf) == (pour.count, pour.at)
             continue
         events = EventSplitter(with_comments=True).feed(sent)
@@ -78,7 +86,7 @@ def test_what_passes_is_what_would_come_out_and_nothing_that_has_to_be_read(piec
             assert not (event.is_done or event.is_comment or event.is_error or event.ends_stream)
             assert not msgspec.json.decode(event.data).get("usage")
     if len(set(pieces) & set(NOT_PLAIN) - {b""}):
-        assert not pour_of().take(whole)
+        assert not pour_of(is_named=is_named).take(whole)
 
 
 def test_nothing_passes_before_there_is_an_outlet_nor_after_it_was_closed() -> None:
