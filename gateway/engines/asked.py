@@ -157,7 +157,8 @@ class Answering(msgspec.Struct, eq=False):
     async def reads(self, pour: Pour | None = None) -> AsyncIterator[list[Event]]:
         """See gateway.upstream.reads. Raises UpstreamError."""
         splitter, wait_s = EventSplitter(with_comments=True), self.patience.first_event_s
-        last = deque[bytes](maxlen=2)  # events, or some that passed: of the last two one may tell the end
+        last = deque[bytes](maxlen=2)  # events, or some that passed: of the last two one may say that it is finished
+        has_ended = False  # an event told the end, whatever comes behind it
         sink: Pour | None = None  # once there was an event, and between two
         if pour is not None:
             pour.tell(lambda events, count: last.append(events))
@@ -170,9 +171,8 @@ class Answering(msgspec.Struct, eq=False):
                     sink, wait_s = pour, self.patience.idle_s
                     continue
                 if not piece:
-                    ends = EventSplitter().feed(b"".join(last))[-2:]
-                    if not any(event.ends_stream for event in ends):
-                        if not any(event.finishes for event in ends):
+                    if not has_ended:
+                        if not any(event.finishes for event in EventSplitter().feed(b"".join(last))[-2:]):
                             raise self._cut_short(None)
                         yield [Event(DONE, b"[DONE]")]  # it was left out; the answer is whole
                     return
@@ -182,6 +182,7 @@ class Answering(msgspec.Struct, eq=False):
                     if event.data:  # no comment
                         wait_s = self.patience.idle_s
                         last.append(event.raw)
+                        has_ended = has_ended or event.ends_stream
                         if event.is_done:
                             break
                 sink = pour if splitter.is_between and wait_s == self.patience.idle_s else None

@@ -66,6 +66,27 @@ async def test_what_is_taken_does_not_come_out_and_counts_as_the_last_that_came(
         assert [DONE] * is_whole == [event.raw for event in read]
 
 
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_what_comes_behind_the_end_of_named_events_does_not_cut_them(is_named: bool) -> None:
+    """However much that is, read or poured, and whether or not a server writes the names."""
+    ended = b'event: response.completed\ndata: {"x":1}\n\n' if is_named else b'data: {"type":"response.completed"}\n\n'
+    raw = [ended, *3 * [b'event: more.delta\ndata: {"x":1}\n\n'], *3 * [b'event: more\ndata: {"x":1}\n\n']]
+    for count in range(1, len(raw) + 1):
+        pour = Pour(
+            asyncio.get_running_loop().time, lambda pour: lambda events: True, lambda events, count: None, is_named=True
+        )
+        read = list[Event]()
+        async with (
+            ScriptedEngine(raw=raw[:count], token_s=0.01).serving() as engine,
+            opened(OpenAIEngine(engine.url)) as reply,
+        ):
+            async for events in reads(reply, pour):
+                read += events
+        pour.close()
+
+        assert (ended, count) == (read[0].raw, len(read) + pour.count)
+
+
 @pytest.mark.parametrize("behaviour", [{"status": 400}, {"headers": {"content-encoding": "br"}}, {"cut_after": 0}])
 async def test_whatever_ends_it_nothing_is_counted_as_under_way(behaviour: dict[str, object]) -> None:
     async with ScriptedEngine(**behaviour).serving() as engine:  # type: ignore[arg-type]
