@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.models.same import NAME_CHARS
 from gateway.serving.continuing.said import Said
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, Reply, UpstreamError, from_documents, reads
 from gateway.wire.bodies import AGENT_ENDPOINTS, METERED
@@ -274,13 +275,20 @@ async def _whole_of(reply: Reply, whole: Gathered) -> bytes:
     return body
 
 
-@lru_cache(64)
 def renamer(endpoint: str, model: str, shown: str) -> Callable[[bytes], bytes]:
     """Puts the asked name back where the body's `model` had to be rewritten.
 
-    Inside a JSON string quotes are escaped, so the pattern can only meet a real key.
+    Inside a JSON string quotes are escaped, so the pattern can only meet a real key. It is remembered by names that
+    are no longer than a model's: what a program asks for where any name means `auto` may be as long as a request.
     """
+    return (_renamer if len(shown) <= NAME_CHARS else _new_renamer)(endpoint, model, shown)
+
+
+def _new_renamer(endpoint: str, model: str, shown: str) -> Callable[[bytes], bytes]:
     pattern = re.compile(rb'"model"(\s*):(\s*)' + re.escape(msgspec.json.encode(model)))
     replacement = rb'"model"\1:\2' + msgspec.json.encode(shown).replace(b"\\", b"\\\\")
     count = 0 if endpoint in AGENT_ENDPOINTS else 1  # of chat it stands once; a named event repeats the request
     return lambda body: pattern.sub(replacement, body, count=count)
+
+
+_renamer = lru_cache(64)(_new_renamer)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.serving.relaying import Relay, Terms
+from gateway.models.same import NAME_CHARS
+from gateway.serving.relaying import Relay, Terms, renamer
 from gateway.upstream import UpstreamError
 from gateway.wire.events import Event, EventSplitter
 from gateway.wire.streams.pour import TOGETHER_BYTES, Pour
@@ -46,6 +47,13 @@ async def test_a_whole_answer_is_counted_and_named_as_it_was_asked() -> None:
 
     assert WHOLE.replace(b"m-1", b"auto") == client.body
     assert ((3, 2), 5.0, "ada") == (relay.counted.said, relay.first_event_at, client.headers["x-ppai-peer"])
+
+
+def test_a_name_is_remembered_only_where_it_is_no_longer_than_one_of_a_model() -> None:
+    """A program may ask for any, of any length, where names that nobody has mean `auto`."""
+    names = ["m" * NAME_CHARS, "m" * (NAME_CHARS + 1)]
+
+    assert [True, False] == [renamer("messages", "m-1", name) is renamer("messages", "m-1", name) for name in names]
 
 
 @pytest.mark.parametrize(("include_usage", "passes"), [(False, SAID + DONE), (True, SAID + USED + DONE)])
