@@ -15,6 +15,7 @@ UNTESTED = {
     "gateway/runtime/running.py": "runs a whole peer; every test in tests/e2e starts it",
     "gateway/client/running.py": "a record, no code",
     "gateway/beliefs/doing.py": "a record, no code",
+    "gateway/serving/deciding/targets.py": "records and a protocol, no code",
     "gateway/agent/settings.py": "records, no code",
     "gateway/agent/parts.py": "protocols, no code",
     "gateway/agent/material.py": "records, no code",

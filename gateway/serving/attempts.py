@@ -23,8 +23,8 @@ from gateway.routing.roster import Roster
 from gateway.serving.continuing.said import Said
 from gateway.serving.deciding.asking import of_ours, of_peer
 from gateway.serving.deciding.decider import Decider, Routed
+from gateway.serving.deciding.targets import Attempt, Target
 from gateway.serving.engine_errors import MODEL_UNKNOWN
-from gateway.serving.forward import Attempt, Target
 from gateway.serving.late import LATE, Leavable
 from gateway.serving.leaving import Came
 from gateway.serving.recording.lines import Done
@@ -49,7 +49,7 @@ class Around(msgspec.Struct, frozen=True):
 
 
 class Attempts(msgspec.Struct, eq=False):
-    """What `gateway.serving.forward.Targets` asks for, told to beliefs, metrics and the route log."""
+    """What `gateway.serving.deciding.targets.Targets` asks for, told to beliefs, metrics and the route log."""
 
     around: Around
     came: Came

@@ -4,7 +4,7 @@ from gateway.capacity.doors import Served
 from gateway.privacy.fields import Travel, delegation
 from gateway.routing.choice import Candidate
 from gateway.serving.deciding.decider import Routed
-from gateway.serving.forward import Target
+from gateway.serving.deciding.targets import Target
 from gateway.upstream import Upstream
 from gateway.wire.request import VIRTUAL_MODEL, Request, encode_request
 

@@ -5,7 +5,7 @@ import msgspec
 from discovery.records import printable
 from gateway.models.names import sayable
 from gateway.routing.choice import Candidate, Choice, Figures, figures
-from gateway.serving.forward import Attempt
+from gateway.serving.deciding.targets import Attempt
 from gateway.telemetry.recent import Recorded
 from gateway.wire.request import Request
 

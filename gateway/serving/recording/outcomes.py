@@ -15,8 +15,8 @@ from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.serving.deciding.decider import Routed
 from gateway.serving.deciding.queries import Queries
+from gateway.serving.deciding.targets import Attempt
 from gateway.serving.engine_errors import ABILITY_REFUSED
-from gateway.serving.forward import Attempt
 from gateway.serving.recording.lines import CODE_CHARS
 from gateway.serving.recording.requests import RequestLog, Way
 from gateway.telemetry.metrics import Telemetry

@@ -17,7 +17,7 @@ from gateway.routing.query import Query
 from gateway.serving.attempts import Around
 from gateway.serving.deciding.asking import named, shown
 from gateway.serving.deciding.decider import Routed
-from gateway.serving.forward import Attempt, Status
+from gateway.serving.deciding.targets import Attempt, Status
 from gateway.serving.headers import NOTHING
 from gateway.serving.leaving import Came
 from gateway.serving.recording.lines import Done

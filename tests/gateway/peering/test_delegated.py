@@ -19,7 +19,8 @@ from gateway.peering.given import Given
 from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.peering.remote import PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
-from gateway.serving.forward import Attempt, Forwarder, Target
+from gateway.serving.deciding.targets import Attempt, Target
+from gateway.serving.forward import Forwarder
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine

@@ -7,7 +7,8 @@ import msgspec
 
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.serving.continuing.said import Said
-from gateway.serving.forward import Attempt, Forwarder, Target
+from gateway.serving.deciding.targets import Attempt, Target
+from gateway.serving.forward import Forwarder
 from gateway.upstream import Patience
 from gateway.wire.request import encode_request, read_request
 from gateway.wire.streams.pour import Pour, Put

@@ -20,7 +20,7 @@ from gateway.routing.course import CourseConfig
 from gateway.routing.query import Query
 from gateway.serving.attempts import Around, Attempts
 from gateway.serving.deciding.decider import Routed
-from gateway.serving.forward import Attempt, Status, Target
+from gateway.serving.deciding.targets import Attempt, Status, Target
 from gateway.serving.headers import NOTHING
 from gateway.serving.late import LATE, Leavable
 from gateway.serving.leaving import Came

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.serving.forward import Attempt, Forwarder, Target
+from gateway.serving.deciding.targets import Attempt, Target
+from gateway.serving.forward import Forwarder
 from gateway.wire.request import read_request
 from tests import agents
 from tests.fakes import ScriptedEngine, going_on

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.serving.forward import Attempt, Forwarder, Target
+from gateway.serving.deciding.targets import Attempt, Target
+from gateway.serving.forward import Forwarder
 from gateway.upstream import UpstreamError
 from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine

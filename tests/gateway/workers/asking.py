@@ -11,7 +11,8 @@ import httpx
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.server.edge import read_pieces, until_gone
 from gateway.server.exchange import Exchange
-from gateway.serving.forward import Attempt, Forwarder, Target
+from gateway.serving.deciding.targets import Attempt, Target
+from gateway.serving.forward import Forwarder
 from gateway.upstream import Patience
 from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.serving.forward import Attempt
+from gateway.serving.deciding.targets import Attempt
 from gateway.serving.recording.lines import CODE_CHARS, route_line
 from gateway.telemetry.recent import Recorded
 from tests.gateway.routing.test_course import candidate, choice

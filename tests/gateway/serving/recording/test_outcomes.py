@@ -9,8 +9,8 @@ from msgspec import structs
 from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.routing.choice import Choice
 from gateway.serving.deciding.decider import Routed
+from gateway.serving.deciding.targets import Attempt
 from gateway.serving.engine_errors import ABILITY_REFUSED
-from gateway.serving.forward import Attempt
 from gateway.serving.leaving import Came
 from gateway.serving.recording.lines import Done, route_line
 from gateway.serving.recording.outcomes import Outcomes
