@@ -21,7 +21,7 @@ from typing import IO, Annotated, Literal
 
 import msgspec
 
-from gateway.engines.llamacpp_server import CANNOT
+from gateway.engines.llamacpp.server import CANNOT
 
 DEFAULT_NAME = "smollm2-135m-instruct"
 
@@ -157,7 +157,7 @@ class EmbeddedEngine:
             self._held_port.close()  # only Linux is known to let the child listen while we hold the port
         if self.state.phase == "stopped":
             self.state = ChildState("starting")
-        command = [sys.executable, "-P", "-m", "gateway.engines.llamacpp_server"]
+        command = [sys.executable, "-P", "-m", "gateway.engines.llamacpp.server"]
         command += ["--model", str(self._model), "--name", self.name, "--port", str(self._port)]
         command += ["--slots", str(self._config.slots), "--context-tokens", str(self._config.context_tokens)]
         command += ["--threads", str(self._config.threads)]

@@ -10,7 +10,8 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gateway.engines.address import Place, metrics_page_of, read_address
-from gateway.engines.asked import Asked, Began, Hands, Manner, Way
+from gateway.engines.answering import Began
+from gateway.engines.asked import Asked, Hands, Manner, Way
 from gateway.engines.engine_api import NO_ANSWER, NO_PAGE, EngineApi, MetricsPage, StillLoading, connections_to
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from discovery.answer import Answer, ConnectionBroken
 from discovery.connections import Connections
-from gateway.engines.asked import Answering, Manner
+from gateway.engines.answering import Answering
+from gateway.engines.asked import Manner
 from gateway.server.exchange import Exchange
 from gateway.serving.alive import KeptAlive
 from gateway.serving.relaying import Client, Hears, Loan, Relay

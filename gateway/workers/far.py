@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from discovery.answer import ConnectionBroken, Sink
-from gateway.engines.asked import Began, Manner, Way
+from gateway.engines.answering import Began
+from gateway.engines.asked import Manner, Way
 from gateway.server.exchange import Exchange
 from gateway.server.fields import Head
 from gateway.serving.relaying import Loan, Relay, Terms

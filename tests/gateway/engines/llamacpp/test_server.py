@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engines.llamacpp_server import CANNOT
+from gateway.engines.llamacpp.server import CANNOT
 from tests.embedded import smollm2
 
 ROOT = Path(__file__).parents[3]
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 def command(model: Path) -> list[str]:
     flags = {"model": model, "name": "m", "port": 0, "threads": 1, "slots": 1, "context-tokens": 64, "http-threads": 2}
     words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
-    return [sys.executable, "-P", "-m", "gateway.engines.llamacpp_server", *words]
+    return [sys.executable, "-P", "-m", "gateway.engines.llamacpp.server", *words]
 
 
 def ended(model: Path, said: str) -> tuple[int, str]:
