@@ -240,6 +240,8 @@ class Others:
 
     def _nobody(self, endpoint: str, found: Sequence[Having]) -> UpstreamError:
         """Why nobody is asked, and who would have the endpoint."""
+        if not found and (missing := refusals.missing(self._node.roster, self._doors.problem)):
+            return UpstreamError(missing[0], status=503, code="not_ready", retry_after_s=2)  # as of a chat
         having = dict.fromkeys(f"`{each.name}` ({each.excluded})" for each in found if each.is_told and each.excluded)
         remedy = f"it is served by {', '.join([*having][:8])}: see `ppai peers`" if having else _REMEDY % endpoint
         said = f"nobody who may be asked has {OTHERS[endpoint]}: {remedy}"

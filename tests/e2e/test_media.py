@@ -60,7 +60,7 @@ async def test_a_recording_and_speech_pass(cluster: Cluster) -> None:
 async def test_openai_s_own_client_is_served(cluster: Cluster) -> None:
     async with MediaEngine().serving() as engine:
         await cluster.start("ada", engine=engine.url)
-        async with openai.AsyncOpenAI(base_url=cluster.peers["ada"].url + "/v1", api_key="none", max_retries=0) as sdk:
+        async with openai.AsyncOpenAI(base_url=cluster.peers["ada"].url + "/v1", api_key="none") as sdk:
             heard = await sdk.audio.transcriptions.create(model="media-1", file=("a.mp3", b"\x00" * 100))
             said = await sdk.audio.speech.create(model="media-1", voice="alloy", input="hi")
             drawn = await sdk.images.generate(model="media-1", prompt="a cat", response_format="b64_json")

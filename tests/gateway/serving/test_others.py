@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 import pytest
+from aiohttp import web
 
 from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
@@ -108,6 +109,19 @@ async def test_the_engine_that_has_it_is_asked(tmp_path: Path) -> None:
     assert ("rerank", "ada", "endpoint:rerank", "ok") == tuple(
         line[k] for k in ("endpoint", "peer", "reason", "status")
     )
+
+
+async def test_while_our_engine_does_not_answer_a_request_is_to_come_again(tmp_path: Path) -> None:
+    """Nobody knows what it has; a 404, which no SDK asks again for, would say that it lacks the endpoint."""
+
+    class Silent(MediaEngine):
+        async def _models(self, request: web.Request) -> web.Response:
+            raise web.HTTPGatewayTimeout
+
+    async with counter(tmp_path, Silent()) as ada:
+        said = await ada.ask("audio/speech", {"input": "hi"})
+
+    assert (503, "not_ready", "2") == (said.status, said.error["code"], said.headers["retry-after"])
 
 
 async def test_a_request_is_counted_once_as_answered_or_as_one_that_nobody_was_asked(tmp_path: Path) -> None:
