@@ -484,20 +484,27 @@ def test_messages_beside_a_prompt_stay_here() -> None:
 
 
 VALUES = [None, 0, 1, 2, -1, 0.5, True, "x", "auto", "low", [], ["a"], [1, 2], {}, {"a": 1}]
-WORDS = ["hi", "a: b", "[x]", "é", '\\u003a "q"', None, [{"type": "text", "text": "hi"}]]
+WORDS = ["hi", "a: b", "[x]", "é", "\U0001f600", "\udc00", "a/b", '\\u003a "q"', None, [{"type": "text", "text": "hi"}]]
+BESIDE: list[dict[str, Any]] = [  # what a turn holds besides
+    *[{}] * 5, {"name": "n"}, {"name": None}, {"new": 1}, {"function_call": {"name": "f", "arguments": "{}"}},
+]  # fmt: skip
+# Each key as it may be written, most often plainly: twice, or escaped.
+KEYS = [*['"role"'] * 4, '"role":"system","role"', '"r\\u006fle"'], [*['"name"'] * 4, '"name":"g","name"']
 
 
 def drawn_body(lots: random.Random) -> bytes:
     """A chat with fields and values drawn by lot, in one of the ways in which programs write."""
-    fields: list[tuple[str, Any]] = [("messages", [{"role": "user", "content": lots.choice(WORDS)}])]
+    turn = {"role": "user", "content": lots.choice(WORDS), **lots.choice(BESIDE)}
+    fields: list[tuple[str, Any]] = [("messages", [turn])]
     names = sorted({*TRAVELS, *DROPPED, *DEFAULTS, "top_k", "response_format", "new"})
     fields += [(lots.choice(names), lots.choice(VALUES)) for _ in range(lots.randrange(3))]
     lots.shuffle(fields)
     comma, colon = lots.choice([(",", ":"), (",", ":"), (", ", ": ")])
     written = (json.dumps(value, separators=(comma, colon), ensure_ascii=lots.random() < 0.3) for _, value in fields)
     body = comma.join(f'"{name}"{colon}{value}' for (name, _), value in zip(fields, written, strict=True))
-    twice = ['"role":"system","role"', '"r\\u006fle"', '"role"', '"role"', '"role"', '"role"']
-    return f"{{{body}}}".replace('"role"', lots.choice(twice)).encode()
+    for ways in KEYS:
+        body = body.replace(ways[0], lots.choice(ways))
+    return f"{{{body}}}".encode("utf-8", "surrogatepass")
 
 
 def test_what_a_look_sets_free_may_travel_whoever_is_trusted() -> None:
