@@ -55,7 +55,7 @@ class Node:
     ) -> None:
         """`priors`: what models are worth that nobody measured; without, as the curves of public results have it.
 
-        `alone`: how an agent is weighed that nobody competes with (`only`). Without, and where it sets a least score
+        `alone`: how an agent is weighed that nobody competes with (alone/). Without, and where it sets a least score
         of a candidate, it is weighed by `policy`, too.
         """
         self.me, self.name = gossip.id, name
