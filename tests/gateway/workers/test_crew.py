@@ -63,6 +63,17 @@ class Running:
         finally:
             writer.close()
 
+    async def refuses(self) -> None:
+        """Return once nobody listens any more."""
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                except ConnectionRefusedError:
+                    return
+                writer.close()
+                await asyncio.sleep(0.01)
+
     async def stop(self) -> None:
         self.crew.stop()
         await self.serving
@@ -127,9 +138,7 @@ async def test_where_no_worker_lives_the_owner_serves_itself_and_says_why(
     later = asyncio.create_task(run.get("/later"))
     await until(lambda: app.asked == 2)
     made.stop()
-    await asyncio.sleep(0.1)
-    with pytest.raises(ConnectionRefusedError):
-        await run.get("/")
+    await run.refuses()
     app.may_answer.set()
 
     assert b"hello" in await later
@@ -152,9 +161,7 @@ async def test_who_reads_slowly_has_the_whole_answer_of_a_peer_that_stops() -> N
             got += len(await reader.read(1 << 14))
             await asyncio.sleep(0.001)
         stopping = asyncio.create_task(run.stop())
-        await asyncio.sleep(0.3)
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.wait_for(run.get("/"), 1)
+        await run.refuses()
         while piece := await reader.read(1 << 16):
             got += len(piece)
         await stopping
