@@ -94,6 +94,20 @@ GUARDS = [
         f"{EXCHANGE}test_a_known_head_is_one_only_where_a_message_begins",
     ),
     Guard(
+        "a stranger who pushes out what is known of others' heads",
+        "gateway/server/reading.py",
+        ' and exchange.method == "POST":',
+        ":",
+        f"{EXCHANGE}test_no_head_of_a_stranger_is_remembered",
+    ),
+    Guard(
+        "a stranger who pushes out what is known of peers' heads",
+        "gateway/peering/listener.py",
+        "asked.learn = None",
+        "pass",
+        "gateway/peering/test_listener.py::test_no_head_of_a_stranger_is_remembered",
+    ),
+    Guard(
         "21: a line taken for the length",
         "discovery/heads.py",
         "not before.lower().endswith(_NAME)",
