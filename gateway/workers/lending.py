@@ -118,7 +118,7 @@ class Lender:
             self._timer.cancel()
         for given in self._given.values():
             for one in given.begun.values():
-                self._by_order.went(one, "cancelled", None, self._by_order.now, (0, 0))
+                self._by_order.lost(one)
             given.standing.door.used(given.loan, 0, Work(0, len(given.begun), 0, 0, 0.0))
             given.end()
             if not given.is_back:

@@ -31,6 +31,7 @@ from gateway.wire.errors import InvalidRequest
 from gateway.wire.reading.elsewhere import Asks, Elsewhere
 
 _MANY = 1000  # tokens of a query that is asked for what one costs: enough that rounding is nothing beside it
+_UNKNOWN = Attempt("cancelled", None, 0.0, 0, 0)  # of which beliefs learn nothing but that it is over
 
 
 class Direct(Protocol):
@@ -140,26 +141,35 @@ class ByOrder:
 
     def went(self, begun: Begun, status: Status, ttft_s: float | None, ended: float, tokens: tuple[int, int]) -> None:
         """How one of them went."""
+        attempt = Attempt(status, ttft_s, ended - begun.came.began, *tokens)
+        self._observe(begun, attempt, ended)
+        self._tell(begun, attempt)
+
+    def lost(self, begun: Begun) -> None:
+        """Its worker has ended, so that it went nowhere: how far it came nobody knows, and nothing is learnt of it."""
+        now = self.now
+        self._observe(begun, _UNKNOWN, now)
+        self._tell(begun, Attempt("cancelled", None, now - begun.came.began, 0, 0))
+
+    def handed_over(self, begun: Begun) -> None:
+        """It is decided anew, and counted then, as if nobody had taken it but for what came of it (gateway/workers)."""
+        self._observe(begun, _UNKNOWN, self.now)
+        self._log.forget(begun.recorded)
+
+    def _tell(self, begun: Begun, attempt: Attempt) -> None:
+        """Metrics and the log of one that went."""
         choice, entered, outcomes, telemetry = begun.choice, begun.entered, self._around.outcomes, self._telemetry
         candidate = choice.order[0]
         telemetry.observe_stage("read", entered.read_s)
         telemetry.observe_choice(entered.decided_s, choice.reason)
         outcomes.let_in((candidate.wait_s, 0.0))
-        attempt = Attempt(status, ttft_s, ended - begun.came.began, *tokens)
-        self._observe(begun, candidate, attempt, ended)
         outcomes.attempted(candidate, attempt, None, is_stream=entered.stream)
         begun.done = ((candidate, attempt),)
         outcomes.ended(begun, is_left=False)
 
-    def handed_over(self, begun: Begun) -> None:
-        """It is decided anew, and counted then, as if nobody had taken it but for what came of it (gateway/workers)."""
-        self._observe(begun, begun.choice.order[0], Attempt("cancelled", None, 0.0, 0, 0), self.now)
-        self._log.forget(begun.recorded)
-
-    def _observe(self, begun: Begun, by: Candidate, attempt: Attempt, now: float) -> None:
-        outcome = Outcome(
-            by.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, begun.entered.stream
-        )
+    def _observe(self, begun: Begun, attempt: Attempt, now: float) -> None:
+        peer_id, is_stream = begun.choice.order[0].peer_id, begun.entered.stream
+        outcome = Outcome(peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, is_stream)
         self._around.node.observe(begun.reservation, outcome, now)
 
     def _only(self, query: Query) -> Choice | None:

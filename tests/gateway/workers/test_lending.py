@@ -246,6 +246,25 @@ async def test_what_a_dead_worker_held_is_free(tmp_path: Path) -> None:
         worker.answering.link._heard = lambda frame: None
 
 
+async def test_that_a_worker_dies_says_nothing_of_the_engine(tmp_path: Path) -> None:
+    """A stream that was a hundred seconds old may have had its first word long ago: only the worker knew."""
+    async with ScriptedEngine(delay_s=0.8).serving() as engine, standing(tmp_path, engine) as worker:
+        await worker.given()
+        asking = asyncio.create_task(worker.chat(stream=True))
+        await until(lambda: worker.ada.door.lent.running == 1)
+        (given,) = worker.answering._lender._given.values()  # type: ignore[union-attr]
+        (one,) = given.begun.values()
+        one.came = structs.replace(one.came, began=one.came.began - 100.0)
+        worker.answering.lose()
+        line = (await worker.lines(2))[-1]
+
+        assert 0 == worker.ada.node.beliefs[worker.ada.node.me].failures
+        assert "cancelled" == line["status"] and line["latency_s"] > 100.0
+        asking.cancel()
+        worker.answering._lender = None
+        worker.answering.link._heard = lambda frame: None
+
+
 @pytest.mark.parametrize("status", [400, 429, 500])
 async def test_what_an_engine_refuses_by_an_order_is_judged_by_the_owner_and_asked_once(
     status: int, tmp_path: Path
