@@ -38,7 +38,7 @@ class Answering:
             self._exchanges[frame.number] = exchange
             meet = self._meet if exchange.let_in is None else partial(self._meet, let_in=exchange.let_in)
             self._turns.begin(exchange, meet, self.tasks)
-            if self._lender is not None and frame.let_in is not None:
+            if self._lender is not None and frame.let_in is not None and frame.is_plain:
                 self._lender.came(frame.let_in.read.asks)
         elif isinstance(frame, Done):
             assert self._lender is not None, "what is done by an order was given"

@@ -169,7 +169,8 @@ class _Carried:
     def _hand_over(self, head: Told | int, found: Found | None, tried: "_Tried | None") -> None:
         exchange = self.exchange
         carrier, read = exchange.connection, None if found is None else found.let_in
-        came = Came(self.number, head, exchange.anew, carrier.server, carrier.client, self._body, read)
+        is_plain = found is not None and found.is_plain
+        came = Came(self.number, head, exchange.anew, carrier.server, carrier.client, self._body, read, is_plain)
         if tried is not None:
             came.has_tried, came.has_started = True, exchange.has_started
         self._say(came)

@@ -33,6 +33,7 @@ class Came(Frame, tag=0):
     client: tuple[str, int] | None
     body: bytes | None
     let_in: LetIn | None = None  # what was found out of it (reading.py), with the body
+    is_plain: bool = False  # and its headers wish nothing
     has_tried: bool = False  # it was asked by a standing order: what came of that follows, as if there had been an Ask
     has_started: bool = False  # and the client has the head of an answer
 

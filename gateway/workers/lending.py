@@ -1,7 +1,7 @@
 """Which standing orders the owner gives its workers, and when they end (docs/decisions.md#workers).
 
-An order is given where a request came whose kind may stand, with slots of the engine that the worker is lent for it. It
-ends as soon as the kind may not stand any more, somebody waits for the engine, or nothing is done by it for a while.
+An order is given where a request came that wishes nothing and whose kind may stand, with slots that its worker is lent.
+It ends as soon as the kind may not stand any more, somebody waits for the engine, or nothing is done by it for a while.
 What an order says, and what is made of each request, is gateway/serving's (by_order.py).
 """
 

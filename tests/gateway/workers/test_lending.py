@@ -86,6 +86,14 @@ async def test_whatever_wishes_something_or_is_of_another_kind_is_handed_over(
         assert "Came" in worker.heard
 
 
+async def test_no_order_is_given_for_a_request_that_wishes_something(tmp_path: Path) -> None:
+    """Those of a program that names its conversation are all handed over: slots lent for them would lie idle."""
+    async with ScriptedEngine().serving() as engine, standing(tmp_path, engine) as worker:
+        await worker.chat({"x-session-id": "s"})
+
+        assert "Came" in worker.heard and 0 == worker.loaned
+
+
 async def test_no_more_are_in_the_engine_than_it_has_slots_while_an_order_stands(tmp_path: Path) -> None:
     """Whoever asks: 8 come to a worker at once, and 4 slots are there, 2 of them lent."""
     async with ScriptedEngine(delay_s=0.1).serving() as engine, standing(tmp_path, engine, slots=4) as worker:
