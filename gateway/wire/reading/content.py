@@ -15,7 +15,7 @@ from gateway.wire.reading.turns import Said
 from gateway.wire.rewriting import CameFields, Known, Written, is_written_so, write_known
 
 _FLAT = frozenset(KnownChat.__struct_fields__).difference(KnownChat.REWRITTEN)  # fields without fields but turns
-PLAIN_BYTES = 1 << 14
+PLAIN_BYTES = 1 << 14  # at most, of a body that one look tells all of: its turns are written anew for it
 _NOTHING = Written({}, False)
 _ESCAPED = b"\\u00"  # begins an ASCII letter that hides what a name is
 
