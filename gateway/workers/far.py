@@ -103,10 +103,12 @@ class FarExchange(Exchange):
                     self._caught_up.set()
 
     def lose(self) -> None:
+        if self._hands is not None:
+            self._hands.lose()
+        self._hands = None  # it leads back here
         super().lose()
         if self._caught_up is not None:
             self._caught_up.set()
-        self._hands = None  # it leads back here
 
     async def receive(self) -> Any:
         if not (self._is_whole or self._pieces or self._is_asked or self.is_gone or self.is_complete):
@@ -215,6 +217,11 @@ class FarHands:
                 exchange.end()
         if self._coming is not None and not self._coming.done():
             self._coming.set_result(frame)
+
+    def lose(self) -> None:
+        """No word comes any more. If none came of an answer, it may have begun all the same: only the worker knew."""
+        if self._coming is not None and not self._coming.done() and self._relay.first_event_at is None:
+            self._relay.first_event_at = self._relay.clock()  # at the latest
 
     def heard(self, events: bytes) -> None:
         """Whole events that the client was sent."""

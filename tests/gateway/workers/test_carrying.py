@@ -211,14 +211,16 @@ async def test_a_worker_without_its_owner_says_so_to_who_has_no_answer_yet() -> 
 
 
 async def test_an_owner_without_its_worker_counts_its_requests_as_hung_up() -> None:
+    """And takes none for one that still waited for its first word: that would be laid to the engine."""
     async with ScriptedEngine(delay_s=5).serving() as engine, asking(engine) as asked:
-        waiting = asyncio.create_task(asked.chat())
+        waiting = asyncio.create_task(asked.chat(stream=True))
         await until(lambda: engine.active == 1)
         asked.worker.answering.lose()
         await until(lambda: not asked.worker.answering.tasks)
         waiting.cancel()
 
-    assert ["cancelled"] == [attempt.status for attempt in asked.owner.attempts]
+    (attempt,) = asked.owner.attempts
+    assert ("cancelled", True, 0) == (attempt.status, attempt.ttft_s is not None, attempt.tokens)
     assert 0 == asked.owner.engines[0].in_flight
 
 
