@@ -46,9 +46,10 @@ class Pour:
         Nothing is parsed: a quote inside a text is escaped.
         """
         is_named = self._is_named
-        is_line = not is_named and piece.find(b"\n", 0, -2) < 0  # as nearly all come
-        is_line = is_line and piece.startswith(b"data: {") and piece.endswith(b"}\n\n")
-        if not is_line and not _are_several(piece, is_named):
+        if is_named or piece.find(b"\n", 0, -2) >= 0:  # nearly all come alone, as one line
+            if not _are_several(piece, is_named):
+                return False
+        elif not (piece.startswith(b"data: {") and piece.endswith(b"}\n\n")):
             return False
         if b"\r" in piece or b'"error"' in piece or (b'"usage"' in piece and not tells_no_usage(piece)):
             return False
