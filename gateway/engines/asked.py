@@ -116,7 +116,7 @@ class Asked(msgspec.Struct, eq=False):
 
     async def __aenter__(self) -> Answering:
         engine, body, patience = self.engine, self.body, self.patience
-        within_s = patience.first_event_s if self.stream else patience.whole_s
+        within_s = patience.begins_within_s(self.stream)
         if self._failed is not None:
             raise engine.not_begun(self._failed, within_s) from self._failed
         engine.in_flight += 1

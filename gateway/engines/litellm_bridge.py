@@ -94,7 +94,7 @@ class LiteLLMEngine:
             if refusal := _refusal(endpoint, fields):
                 yield refusal
                 return
-            answer = await self._ask(endpoint, fields, patience.first_event_s if stream else patience.whole_s)
+            answer = await self._ask(endpoint, fields, patience.begins_within_s(stream))
             model = fields["model"]
             yield answer if isinstance(answer, _Whole) else _as_reply(answer, model, stream, patience, self._errors)
         finally:

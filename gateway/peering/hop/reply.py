@@ -130,7 +130,7 @@ class PeerReply:
 
     async def begin(self, stream: bool) -> None:
         """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
-        self._first = event = await self._next(self._patience.first_event_s if stream else self._patience.whole_s)
+        self._first = event = await self._next(self._patience.begins_within_s(stream))
         name = name_of(event)
         if name == "refused":
             raise self._refusal(event, "peer_refused")
