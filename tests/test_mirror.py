@@ -14,7 +14,7 @@ UNTESTED = {
     "gateway/runtime/peer.py": "builds a whole peer; every test in tests/e2e starts it",
     "gateway/runtime/running.py": "runs a whole peer; every test in tests/e2e starts it",
     "gateway/client/running.py": "a record, no code",
-    "gateway/beliefs/doing.py": "a record, no code",
+    "gateway/beliefs/jobs.py": "records, which beliefs are tested with",
     "gateway/serving/deciding/targets.py": "records and a protocol, no code",
     "gateway/agent/settings.py": "records, no code",
     "gateway/agent/parts.py": "protocols, no code",

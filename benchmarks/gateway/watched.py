@@ -51,7 +51,7 @@ def main(what: str, file: str, *arguments: str) -> None:
         return await start(*command, **named)
 
     asyncio.Runner.run = run_watched  # type: ignore[method-assign, assignment]  # ppai itself is not changed
-    asyncio.create_subprocess_exec = start_watched  # type: ignore[assignment]
+    asyncio.create_subprocess_exec = start_watched  # type: ignore[assignment]  # nor is how it starts workers
     folder = str(Path(__file__).parent)
     sys.path[:] = [str(Path.cwd()), *(path for path in sys.path if path != folder)]
     sys.argv = [*arguments] if is_worker else ["ppai", *arguments]

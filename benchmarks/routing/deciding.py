@@ -24,9 +24,8 @@ from benchmarks.gossip.cluster import card_of, id_of, pulse_of, signed
 from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.records import Agent, Card, Profile, Pulse
-from gateway.beliefs.belief import Outcome
-from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig
+from gateway.beliefs.jobs import Doing, Outcome
 from gateway.beliefs.table import Beliefs
 from gateway.routing.choice import Choice
 from gateway.routing.node import Node

@@ -16,9 +16,8 @@ from discovery.admission import Admission
 from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
 from discovery.records import Address, Agent, Card, Profile, Pulse, Record, peer_id
-from gateway.beliefs.belief import Outcome
-from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig
+from gateway.beliefs.jobs import Doing, Outcome
 from gateway.beliefs.table import Beliefs
 from gateway.models.published import shipped_priors
 from gateway.routing.node import Node

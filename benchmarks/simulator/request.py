@@ -15,7 +15,7 @@ from benchmarks.simulator.engine import Job
 from benchmarks.simulator.peer import PeerSpec, Serving, Turn
 from benchmarks.simulator.world import World
 from discovery.records import WHOLE, AdmissionState, PeerId
-from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.jobs import Outcome, Reservation
 from gateway.beliefs.table import peer_of, queue_of
 from gateway.capacity.line import LOOK_S
 from gateway.capacity.rules import most_open

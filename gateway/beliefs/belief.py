@@ -14,13 +14,10 @@ nor of other peers; table.py stacks beliefs into arrays.
 
 from dataclasses import dataclass, field
 from math import exp, inf
-from typing import Literal
 
-import msgspec
-
-from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId, Pulse
-from gateway.beliefs.doing import Doing
+from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, Pulse
 from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, beside, expected
+from gateway.beliefs.jobs import Doing, Expectation, Outcome, Reservation
 from gateway.beliefs.speed import Speed
 from gateway.beliefs.ways import Ways
 
@@ -30,54 +27,6 @@ JOBS_PER_S_LIMIT = 1000.0  # more arrivals or completions than so many a second 
 DOUBLINGS = 4  # of the time for which one that fails again and again is remembered: it is tried about once an hour
 CLOSED_S = 10.0  # s for which a door that was found closed keeps us away, where nothing is heard of it meanwhile
 ADMISSION_LEVEL: dict[AdmissionState, float] = {"open": 0.0, "soft": 1.0, "closed": 2.0}
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """How one request at a peer went. `refused` before any event; `failed` at any time; `cancelled` by our own client.
-
-    `ttft_s` (None: no event came) and `latency_s` count from dispatch to the first and to the last event. `tokens` were
-    written; an answer without any, such as an error of the client's, teaches nothing. Where `streamed` is false it came
-    in one piece, and `ttft_s` is no measure of waiting.
-    """
-
-    peer_id: PeerId
-    status: Literal["ok", "refused", "failed", "cancelled"]
-    ttft_s: float | None
-    latency_s: float
-    tokens: int
-    streamed: bool = True
-
-
-class Expectation(msgspec.Struct, frozen=True):
-    """What we expect of one job at a peer, whenever it is sent."""
-
-    category: str
-    prompt_tokens: int  # those to be read: without what a warm prefix cache holds
-    streams: float  # jobs decoded together, this one included
-    ahead_s: float  # the wait before the factor h
-    turn_s: float  # E[S]/c
-    transit_s: float
-    session: str | None  # which conversation, how long it is, and with which agent; for prefix caches
-    conversation_tokens: int
-    agent: str
-
-    @property
-    def is_at_once(self) -> bool:
-        """Whether hardly any wait was expected: a tenth of a turn, since no slot is ever believed free for certain."""
-        return self.ahead_s <= 0.1 * self.turn_s
-
-    @property
-    def warm_tokens(self) -> int:
-        """Prompt tokens that need not be read, as we believe."""
-        return max(0, self.conversation_tokens - self.prompt_tokens)
-
-
-class Reservation(msgspec.Struct, frozen=True, eq=False):
-    """A slot we count as taken from dispatch until the outcome, and what we expected of it. Compared by identity."""
-
-    queue: PeerId  # the key of the belief: the peer, or one of its engines (table.queue_of)
-    arrives_at: float  # when the request reaches the peer, our clock
-    job: Expectation
 
 
 @dataclass(slots=True)

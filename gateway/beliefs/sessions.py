@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from discovery.records import PeerId
-from gateway.beliefs.doing import Doing
+from gateway.beliefs.jobs import Doing
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from discovery.contacts import Way
 from discovery.records import WHOLE, AdmissionState, PeerId, Pulse
-from gateway.beliefs.belief import Belief, Outcome, Reservation
+from gateway.beliefs.belief import Belief
 from gateway.beliefs.columns import Column, is_few
-from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, expected, side_by_side
+from gateway.beliefs.jobs import Doing, Outcome, Reservation
 from gateway.beliefs.speed import Speed
 from gateway.beliefs.ways import Ways
 

@@ -6,7 +6,7 @@ How engines forget what they have read is told in sessions.py. Knows nothing of 
 from collections.abc import Mapping, Sequence
 
 from discovery.records import PeerId
-from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.jobs import Outcome, Reservation
 from gateway.beliefs.sessions import Warm
 from gateway.beliefs.table import Beliefs
 

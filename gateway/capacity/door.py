@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 
 from discovery.records import AdmissionState, PeerId, Pulse
-from gateway.beliefs.doing import Doing
+from gateway.beliefs.jobs import Doing
 from gateway.capacity.fair_share import Weight
 from gateway.capacity.lent import Lent, Work
 from gateway.capacity.line import LOOK_S, Line, Ticket

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from discovery.records import WHOLE, AdmissionState, Agent, PeerId, Pulse
-from gateway.beliefs.doing import Doing
+from gateway.beliefs.jobs import Doing
 from gateway.capacity.door import Door
 from gateway.capacity.rules import EngineLoad, loads_together, most_open, pulses_together
 from gateway.upstream import Personal, Upstream

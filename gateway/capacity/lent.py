@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.beliefs.doing import Doing
+from gateway.beliefs.jobs import Doing
 
 
 class Counting(Protocol):

@@ -34,7 +34,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from gateway.beliefs.doing import Doing
+from gateway.beliefs.jobs import Doing
 from gateway.capacity.fair_share import FairShare, Weight
 from gateway.capacity.rules import (
     AdmissionConfig,

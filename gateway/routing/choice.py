@@ -11,7 +11,7 @@ from typing import NamedTuple, overload
 import msgspec
 
 from discovery.records import Agent, PeerId
-from gateway.beliefs.belief import Expectation, Reservation
+from gateway.beliefs.jobs import Expectation, Reservation
 
 
 class Candidate(Expectation, frozen=True):

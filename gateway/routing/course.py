@@ -34,7 +34,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.jobs import Outcome, Reservation
 from gateway.routing.choice import Candidate, Choice
 
 AGAIN_S = (0.5, 1.0, 2.0, 4.0)  # s before those who may go on with an answer are asked once more

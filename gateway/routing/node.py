@@ -15,12 +15,11 @@ from discovery.gossip import Gossip
 from discovery.members import Member
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
-from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.columns import Column, is_few, zeros
-from gateway.beliefs.doing import Doing
 from gateway.beliefs.domains import FromDocuments, Likely, likely
 from gateway.beliefs.expected import Expected
 from gateway.beliefs.few import Few
+from gateway.beliefs.jobs import Doing, Outcome, Reservation
 from gateway.beliefs.memory import FormerModels, Loading, RefusedFields, Serving
 from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.table import Beliefs, peer_of, queue_of

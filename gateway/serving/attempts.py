@@ -9,7 +9,7 @@ from functools import partial
 
 import msgspec
 
-from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.jobs import Outcome, Reservation
 from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors, Served
 from gateway.capacity.line import LOOK_S

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import structs
 
-from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.jobs import Outcome, Reservation
 from gateway.capacity.door import Door
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.query import Query

@@ -14,7 +14,7 @@ from benchmarks.simulator.request import carry
 from benchmarks.simulator.staleness import AGENT
 from benchmarks.simulator.workload import plain_asks
 from benchmarks.simulator.world import Setting, World
-from gateway.beliefs.belief import Outcome
+from gateway.beliefs.jobs import Outcome
 from gateway.routing.node import Node
 from tests.benchmarks.simulator.scenes import EXPONENTIAL, PREQUAL, REGIONS, SPREAD, answers, fifty
 

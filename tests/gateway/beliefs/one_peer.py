@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from discovery.records import PeerId, Pulse
-from gateway.beliefs.belief import Expectation, Outcome, Reservation
 from gateway.beliefs.expected import BeliefConfig, service_rate
+from gateway.beliefs.jobs import Expectation, Outcome, Reservation
 from gateway.beliefs.table import Beliefs
 
 PEER = PeerId("b" * 52)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from discovery.records import COUNT_LIMIT, JOBS_LIMIT, SLOTS_LIMIT
-from gateway.beliefs.belief import FRESH_S, Outcome
+from gateway.beliefs.belief import FRESH_S
 from gateway.beliefs.expected import beside
+from gateway.beliefs.jobs import Outcome
 from gateway.beliefs.queueing import wait
 from gateway.beliefs.table import Beliefs
 from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation

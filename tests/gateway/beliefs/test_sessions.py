@@ -3,7 +3,7 @@
 import pytest
 
 from discovery.records import PeerId
-from gateway.beliefs.doing import Doing
+from gateway.beliefs.jobs import Doing
 from gateway.beliefs.sessions import Warm
 
 WARM = Warm(PeerId("b"), "a", tokens=100, at=0.0, gen=1, tokens_done=5000)

@@ -6,8 +6,9 @@ import pytest
 from msgspec import structs
 
 from discovery.records import EngineCounts, PeerId
-from gateway.beliefs.belief import FRESH_S, TAUGHT, Outcome
+from gateway.beliefs.belief import FRESH_S, TAUGHT
 from gateway.beliefs.columns import FEW
+from gateway.beliefs.jobs import Outcome
 from gateway.beliefs.table import Beliefs, peer_of
 from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
 

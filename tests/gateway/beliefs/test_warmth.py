@@ -3,8 +3,8 @@
 import pytest
 from msgspec import structs
 
-from gateway.beliefs.belief import Outcome
 from gateway.beliefs.expected import BeliefConfig
+from gateway.beliefs.jobs import Outcome
 from gateway.beliefs.sessions import SessionConfig
 from gateway.beliefs.table import Beliefs
 from gateway.beliefs.warmth import Warmth

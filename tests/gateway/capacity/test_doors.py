@@ -9,7 +9,7 @@ import pytest
 
 from discovery.envelopes import parse, seal
 from discovery.records import ENGINES_LIMIT, PULSE_LIMIT_BYTES, WHOLE, Agent, PeerId, Pulse
-from gateway.beliefs.doing import Doing
+from gateway.beliefs.jobs import Doing
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors
 from gateway.capacity.rules import AdmissionConfig

@@ -12,8 +12,8 @@ from msgspec import structs
 from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.records import Agent, Card, PeerId, Profile, Pulse
-from gateway.beliefs.doing import Doing
 from gateway.beliefs.expected import BeliefConfig
+from gateway.beliefs.jobs import Doing
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
 from gateway.routing.choice import Candidate, Choice

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from discovery.records import WHOLE, PeerId
-from gateway.beliefs.belief import Outcome
+from gateway.beliefs.jobs import Outcome
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import AGAIN_S, ROOM_LIMIT_S, ROOM_S, Course, CourseConfig, ends_at_once
 from gateway.routing.decision import Query

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from discovery.records import Agent, Profile
-from gateway.beliefs.belief import Outcome
+from gateway.beliefs.jobs import Outcome
 from gateway.models.priors import Priors
 from gateway.models.published import shipped_priors
 from gateway.routing.query import Query

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from discovery.records import WHOLE, PeerId, Pulse
-from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.columns import is_few
 from gateway.beliefs.expected import BeliefConfig
+from gateway.beliefs.jobs import Outcome, Reservation
 from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
 from gateway.routing.policies import policy

@@ -6,9 +6,9 @@ import pytest
 from msgspec import structs
 
 from discovery.records import PeerId
-from gateway.beliefs.belief import CLOSED_S, FRESH_S, Outcome
+from gateway.beliefs.belief import CLOSED_S, FRESH_S
 from gateway.beliefs.columns import FEW
-from gateway.beliefs.doing import Doing
+from gateway.beliefs.jobs import Doing, Outcome
 from gateway.routing.candidates import KINDS_KEPT
 from tests.cluster import card_of, id_of, signed
 from tests.gateway.routing.ada import MATHS, Ada, agent

@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from discovery.records import Agent, PeerId
-from gateway.beliefs.belief import Outcome
+from gateway.beliefs.jobs import Outcome
 from gateway.routing.query import Query
 from gateway.routing.roster import EQUAL_SCORE
 from gateway.routing.worth import Space

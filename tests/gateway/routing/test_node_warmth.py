@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from discovery.records import PeerId, Pulse
-from gateway.beliefs.belief import Outcome
+from gateway.beliefs.jobs import Outcome
 from gateway.beliefs.memory import KEPT_S
 from gateway.routing.query import Query
 from tests.cluster import card_of, id_of

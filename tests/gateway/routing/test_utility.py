@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from discovery.records import PeerId, Pulse
-from gateway.beliefs.belief import Outcome
 from gateway.beliefs.columns import FEW
 from gateway.beliefs.expected import BeliefConfig
+from gateway.beliefs.jobs import Outcome
 from gateway.beliefs.speed import SpeedConfig
 from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from discovery.records import WHOLE
-from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.expected import BeliefConfig
+from gateway.beliefs.jobs import Outcome, Reservation
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig

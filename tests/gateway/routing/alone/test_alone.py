@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from gateway.beliefs.belief import FRESH_S, Outcome
+from gateway.beliefs.belief import FRESH_S
+from gateway.beliefs.jobs import Outcome
 from gateway.routing.choice import Choice
 from gateway.routing.query import Query
 from gateway.routing.worth import REFRESH_S

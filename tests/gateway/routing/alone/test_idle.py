@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from discovery.records import PeerId
-from gateway.beliefs.belief import FRESH_S, Outcome
+from gateway.beliefs.belief import FRESH_S
+from gateway.beliefs.jobs import Outcome
 from gateway.routing.choice import Choice
 from gateway.routing.query import Query
 from tests.cluster import id_of

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from gateway.beliefs.belief import FRESH_S, Outcome
+from gateway.beliefs.belief import FRESH_S
+from gateway.beliefs.jobs import Outcome
 from gateway.routing.query import Query
 from tests.cluster import card_of, id_of
 from tests.gateway.routing.ada import MATHS, Ada, agent, approximately
